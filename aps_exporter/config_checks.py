@@ -1,0 +1,216 @@
+"""Is this text a host, a path, a zone …: checks that return the value or raise `ValueError`."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+import zoneinfo
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+__all__ = [
+    "api_key",
+    "auto_or_boolean",
+    "digits_as_number",
+    "digits_as_text",
+    "host",
+    "not_a_boolean",
+    "panel_id",
+    "path",
+    "pvoutput_url",
+    "read_key",
+    "system_id",
+    "timezone",
+]
+
+_LABEL = r"[0-9A-Za-z_](?:[0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?"
+# A last label of digits only is a mistyped address: no such top-level domain can exist (RFC 3696).
+_NAME = re.compile(rf"(?!(?:.*\.)?[0-9]+\.?$)(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?")
+_HOST_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:]*)(?::(?P<port>[0-9]{1,5}))?")
+_PANEL_ID = re.compile(r"[0-9A-Za-z-]+-[0-9A-Za-z]|[0-9]{12}")
+_KEY_FILE_LIMIT = 4096
+
+
+def host(text: str) -> str:
+    """Check the ECU's address; an IPv6 address comes back in brackets, as in a URL."""
+    if "/" in text or "?" in text or "@" in text:
+        raise ValueError(_host_from_url(text))
+    if _is_ipv6(text):
+        return f"[{text}]"
+    match = _HOST_PORT.fullmatch(text)
+    if not match or not _is_host(match["host"]):
+        message = (
+            "must be an IP address or a name, with :port where needed, "
+            "such as 192.168.1.102, ecu.local:8080 or [fd00::102]:80"
+        )
+        raise ValueError(message)
+    if match["port"] and not 1 <= int(match["port"]) <= 65_535:  # noqa: PLR2004 - the last port
+        message = "has a port outside 1 to 65535"
+        raise ValueError(message)
+    return text
+
+
+def path(text: str) -> str:
+    """Check the path of the page with the inverters."""
+    if "://" in text:
+        message = f'must be a path, not a URL: write "{urlsplit(text).path or "/"}"'
+        raise ValueError(message)
+    if not text.startswith("/"):
+        message = f'must start with a slash: write "/{text}"'
+        raise ValueError(message)
+    if not re.fullmatch(r"[!-~]+", text) or "#" in text:
+        message = "must be a plain path, without blanks, accents or #"
+        raise ValueError(message)
+    return text
+
+
+def timezone(name: str) -> str:
+    """Check that this machine knows the time zone."""
+    try:
+        zoneinfo.ZoneInfo(name)
+    # A folder such as "Europe" and a path such as "../x" fail in ways of their own.
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        zones = {zone.casefold(): zone for zone in zoneinfo.available_timezones()}
+        close = difflib.get_close_matches(name.casefold(), zones, n=1)
+        hint = f"; did you mean {zones[close[0]]}?" if close else ""
+        message = f"must be a time zone such as Europe/Amsterdam{hint}"
+        raise ValueError(message) from error
+    return name
+
+
+def panel_id(text: str) -> str:
+    """Check a panel's id; the one panel of a YC250 has no channel."""
+    if not _PANEL_ID.fullmatch(text):
+        message = "must be a panel's id as the ECU prints it, such as 408000012345-A"
+        raise ValueError(message)
+    return text
+
+
+def pvoutput_url(text: str) -> str:
+    """Check the address of PVOutput's service; the key must not travel in clear."""
+    url = _split(text)
+    loopback = bool(url and url.hostname) and _is_loopback(str(url and url.hostname))
+    if url is None or not url.hostname or url.scheme not in {"http", "https"}:
+        message = "must be a URL such as https://pvoutput.org/service/r2"
+    elif url.username is not None or url.query or url.fragment:
+        message = "must be a URL without user, ? and #"
+    elif url.scheme == "http" and not loopback:
+        message = "must begin with https:// (the API key would travel in clear)"
+    else:
+        return text.rstrip("/")
+    raise ValueError(message)
+
+
+def system_id(text: str) -> str:
+    """Check the number of a system."""
+    if not text:
+        message = "required when publish is true"
+        raise ValueError(message)
+    if not re.fullmatch(r"[0-9]{1,10}", text):
+        message = "must be the system's number, digits only, not its name"
+        raise ValueError(message)
+    return text
+
+
+def api_key(text: str) -> str:
+    """Check that the key can stand in a header, without a word about what it is."""
+    key = text.strip()
+    if not re.fullmatch(r"[!-~]+", key):
+        message = "must be one word of plain letters and digits"
+        raise ValueError(message)
+    return key
+
+
+def read_key(file: Path) -> str:
+    """Read the key from its file."""
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(_KEY_FILE_LIMIT)
+    except OSError as error:
+        message = f"can't be read: {error.strerror}"
+        raise ValueError(message) from error
+    if not content.strip():
+        message = "is empty"
+        raise ValueError(message)
+    try:
+        return api_key(content.decode("ascii"))
+    except ValueError as error:
+        message = "must hold the key and nothing else"
+        raise ValueError(message) from error
+
+
+def not_a_boolean(value: object) -> object:
+    """Refuse `true` where a number belongs, though Python takes it for 1."""
+    if isinstance(value, bool):
+        message = "must be a number"
+        raise ValueError(message)  # noqa: TRY004 - pydantic reports ValueError, not TypeError
+    return value
+
+
+def digits_as_text(value: object) -> object:
+    """Take an id that was written as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def digits_as_number(value: object) -> object:
+    """Take a number that was written as text, as the environment does."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
+
+
+def auto_or_boolean(value: object) -> object:
+    """Take `auto` or anything that means true or false."""
+    words = {"auto": "auto"} | dict.fromkeys(("true", "yes", "on", "y", "t", "1"), True)
+    words |= dict.fromkeys(("false", "no", "off", "n", "f", "0"), False)
+    word = str(value).strip().casefold()
+    if word not in words:
+        message = "must be auto, true or false"
+        raise ValueError(message)
+    return words[word]
+
+
+def _split(url: str) -> SplitResult | None:
+    """Take a URL apart, or say that it is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for a port that is none
+    except ValueError:
+        return None
+    return parts
+
+
+def _host_from_url(text: str) -> str:
+    """Say what to write instead of a URL."""
+    message = "must be the address alone, not a URL"
+    url = _split(text if "://" in text else f"//{text}")
+    if url is None or not url.hostname or not _is_host(url.hostname.strip("[]")):
+        return message
+    name = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    advice = f'{message}: write "host": "{name}{f":{url.port}" if url.port else ""}"'
+    return f'{advice} and "path": "{url.path}"' if url.path.strip("/") else advice
+
+
+def _is_host(text: str) -> bool:
+    if text.startswith("["):
+        return _is_ipv6(text.strip("[]"))
+    if _is_ipv6(text):
+        return True
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return bool(_NAME.fullmatch(text))
+    return True
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.IPv6Address(text).scope_id is None
+    except ValueError:
+        return False
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

@@ -1,0 +1,1 @@
+"""Everything that speaks to an ECU; knows nothing of Prometheus or PVOutput."""

@@ -1,0 +1,98 @@
+"""Says in the log what changed about an ECU, once, and not at each poll all night."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Final
+
+from aps_exporter.errors import EcuError
+from aps_exporter.model import Reading
+
+__all__ = ["Journal", "stale_notice"]
+
+log: Final = logging.getLogger("aps_exporter.ecu")
+
+
+@dataclass(slots=True)
+class Journal:
+    """Remembers what was said of one ECU."""
+
+    ecu: str
+    """The address, as people know it."""
+    _gone_since: float | None = field(default=None, init=False)
+    _said: dict[str, str | None] = field(default_factory=dict, init=False)
+
+    def failed(self, error: EcuError, monotonic: float) -> None:
+        """Say that the ECU went, if it was there."""
+        if self._gone_since is None:
+            self._gone_since = monotonic
+            log.warning("ECU %s is gone: %s", self.ecu, error)
+
+    def succeeded(self, reading: Reading, monotonic: float) -> None:
+        """Say that the ECU is back, and what is new and odd about its pages."""
+        if self._gone_since is not None:
+            log.info("ECU %s is back after %s", self.ecu, span(monotonic - self._gone_since))
+            self._gone_since = None
+        self._change("home", _home_notice(reading), "its home page can be read again")
+        self._change("clock", _clock_notice(reading), "its clock agrees with its zone again")
+        if reading.inverters:  # an empty table at night is not yet a report
+            self._change("stale", stale_notice(reading), "it reports again")
+        self._change("cells", _cells_notice(reading), "all cells are understood again")
+
+    def _change(self, topic: str, notice: str | None, over: str) -> None:
+        """Log a notice when it appears and when it is over, not while it stays."""
+        before = self._said.get(topic)
+        self._said[topic] = notice
+        if notice is not None and before is None:
+            log.warning("ECU %s: %s", self.ecu, notice)
+        elif notice is None and before is not None:
+            log.info("ECU %s: %s", self.ecu, over)
+
+
+def stale_notice(reading: Reading) -> str | None:
+    """Say why a roof that is on the page shows no power; ``None`` if anything is about now."""
+    newest = reading.newest_report
+    if newest is None or not any(i.stale for i in reading.inverters):
+        return None
+    if any(i.online for i in reading.inverters):
+        return None
+    return f"it repeats its rows of {newest}; as they are old, no power is shown"
+
+
+def span(seconds: float) -> str:
+    """Write a time span for people: ``45 s``, ``12 min``, ``3 h 5 min``."""
+    minutes, hours = round(seconds / 60), int(seconds // 3600)
+    if seconds < 60:  # noqa: PLR2004
+        return f"{seconds:.0f} s"
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {minutes - 60 * hours} min"
+
+
+def _home_notice(reading: Reading) -> str | None:
+    return reading.home_error and f"its home page can't be read: {reading.home_error}"
+
+
+def _clock_notice(reading: Reading) -> str | None:
+    error_s = reading.clock_error_s
+    if not error_s:
+        return None
+    way = "ahead of" if error_s > 0 else "behind"
+    return (
+        f"its clock is {span(abs(error_s))} {way} zone {reading.timezone}: one of them is wrong; "
+        "reporting times are corrected by that"
+    )
+
+
+def _cells_notice(reading: Reading) -> str | None:
+    cells = (*reading.unreadable, *(reading.ecu.unreadable if reading.ecu else ()))
+    if cells:
+        first = cells[0]
+        return (
+            f"{len(cells)} cells are not understood, the first is {first.text!r} "
+            f"({first.column} of {first.row})"
+        )
+    if reading.duplicate_rows:
+        return f"{reading.duplicate_rows} rows repeat an id; the first row of each counts"
+    return None

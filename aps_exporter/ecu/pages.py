@@ -1,0 +1,365 @@
+"""Bytes of an ECU's web page → model values. No socket, no clock, no log; the only user of lxml."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from lxml import etree
+
+from aps_exporter.ecu.cells import (
+    CELSIUS,
+    COUNT,
+    ENERGY,
+    HERTZ,
+    VOLTS,
+    WATTS,
+    Quantity,
+    UnreadableError,
+    read_number,
+    read_time,
+)
+from aps_exporter.errors import EcuPageError
+from aps_exporter.model import Channel, EcuInfo, Inverter, PhaseVoltage, Table, UnreadableCell
+
+__all__ = ["parse_home", "parse_table"]
+
+# Headings of the table page. English ones are on captured pages; the Chinese ones were read in the
+# vendor's published source, where no heading for the id was found: it is the first column there.
+HEADINGS: Final = {
+    "inverter id": "id",
+    "current power": "power",
+    "当前功率": "power",
+    "dc voltage": "dc_voltage",
+    "直流电压": "dc_voltage",
+    "grid frequency": "frequency",
+    "电网频率": "frequency",
+    "grid voltage": "voltage",
+    "电网电压": "voltage",
+    "temperature": "temperature",
+    "机内温度": "temperature",
+    "date": "time",
+    "reporting time": "time",
+    "上报时间": "time",
+}
+QUANTITIES: Final = {
+    "power": WATTS,
+    "dc_voltage": VOLTS,
+    "frequency": HERTZ,
+    "voltage": VOLTS,
+    "temperature": CELSIUS,
+}
+
+# Labels of the home page; spelling and capitals differ between generations.
+LABELS: Final = {
+    "ecu id": "ecu_id",
+    "lifetime generation": "energy_lifetime_wh",
+    "历史发电量": "energy_lifetime_wh",
+    "last system power": "power_w",
+    "current power": "power_w",
+    "最近一次系统功率": "power_w",
+    "generation of current day": "energy_today_wh",
+    "系统当天累计发电量": "energy_today_wh",
+    "number of inverters": "inverters",
+    "逆变器总台数": "inverters",
+    "last number of inverters online": "inverters_online",
+    "最近一次逆变器连接台数": "inverters_online",
+    "current software version": "firmware",
+    "软件版本号": "firmware",
+    "current timezone": "timezone",
+    "current time zone": "timezone",
+    "当前时区": "timezone",
+}
+LABEL_QUANTITIES: Final = {
+    "energy_lifetime_wh": ENERGY,
+    "energy_today_wh": ENERGY,
+    "power_w": WATTS,
+    "inverters": COUNT,
+    "inverters_online": COUNT,
+}
+
+# `404000012345-A`, in people's examples also `INV-XXXX-A`; twelve bare digits are an inverter that
+# was never contacted, or one with a single input.
+_PANEL_ID: Final = re.compile(r"(?P<serial>[0-9A-Za-z][0-9A-Za-z-]{0,62})-(?P<channel>[0-9A-Za-z])")
+_BARE_ID: Final = re.compile(r"[0-9]{12}")
+_PHASE: Final = re.compile(r"\s*([A-Ca-c])\s*[::](.*)", re.DOTALL)
+_WORD: Final = re.compile(r"[ -~]{1,64}")
+_GONE: Final = re.compile(rb"404\W{0,9}(?:page )?not found", re.IGNORECASE)
+_CLOCK: Final = re.compile(
+    rb"setFullYear\(\s*(\d{4})\s*\).{0,99}?setMonth\(\s*(\d{1,2})\s*\).{0,99}?"
+    rb"setDate\(\s*(\d{1,2})\s*\).{0,99}?setHours\(\s*(\d{1,2})\s*\).{0,99}?"
+    rb"setMinutes\(\s*(\d{1,2})\s*\).{0,99}?setSeconds\(\s*(\d{1,2})\s*\)",
+    re.DOTALL,
+)
+
+
+def parse_table(body: bytes) -> Table:
+    """Read the table page of either family; columns are found by their headings.
+
+    Raises `EcuPageError`: the page is gone, cut off, or holds no such table.
+    """
+    for table in _document(body).iter("table"):
+        rows = _rows(table)
+        for row in rows:
+            columns = _columns(row)
+            if columns is not None:
+                _require_closed(body)
+                return _TableReader(columns=columns, width=len(row)).read(rows)
+    raise _no_table(body)
+
+
+def parse_home(body: bytes) -> EcuInfo:
+    """Read the home page of either family; rows are found by their label.
+
+    Raises `EcuPageError`: the page is gone, cut off, or holds no label that only an ECU has.
+    """
+    values: dict[str, str] = {}
+    for table in _document(body).iter("table"):
+        for label, text in (row[:2] for row in _rows(table) if len(row) > 1):
+            name = LABELS.get(_normal(label))
+            if name is not None:
+                values.setdefault(name, " ".join(text.split()))
+    # Other vendors' gateways have pages with "Lifetime generation" too, but none of these.
+    if not values.keys() & {"ecu_id", "power_w", "inverters_online"}:
+        raise _no_table(body)
+    _require_closed(body)
+    unreadable: list[UnreadableCell] = []
+    numbers: dict[str, float | None] = {}
+    for name, quantity in LABEL_QUANTITIES.items():
+        if name in values:
+            try:
+                numbers[name] = read_number(values[name], quantity)
+            except UnreadableError:
+                unreadable.append(UnreadableCell(row=name, column="value", text=values[name]))
+    return EcuInfo(
+        ecu_id=_word(values.get("ecu_id")),
+        firmware=_word(values.get("firmware")),
+        timezone=_word(values.get("timezone")),
+        energy_lifetime_wh=numbers.get("energy_lifetime_wh"),
+        energy_today_wh=numbers.get("energy_today_wh"),
+        power_w=numbers.get("power_w"),
+        inverters=_count(numbers.get("inverters")),
+        inverters_online=_count(numbers.get("inverters_online")),
+        clock=_clock(body),
+        unreadable=tuple(unreadable),
+    )
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What the rows of one inverter said, until all of them are read."""
+
+    channels: list[Channel] = field(default_factory=list)
+    voltages: dict[str, float] = field(default_factory=dict)
+    frequency_hz: float | None = None
+    temperature_c: float | None = None
+    reported_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class _TableReader:
+    """Reads the rows below the heading."""
+
+    columns: dict[str, int]
+    width: int
+    inverters: dict[str, _Rows] = field(default_factory=dict)
+    unreadable: list[UnreadableCell] = field(default_factory=list)
+    duplicate_rows: int = 0
+    _ids: set[str] = field(default_factory=set)
+
+    def read(self, rows: Iterator[list[str]]) -> Table:
+        for row in rows:
+            row_id = row[self.columns["id"]].strip() if len(row) > self.columns["id"] else ""
+            panel = _PANEL_ID.fullmatch(row_id)
+            if panel is None and not _BARE_ID.fullmatch(row_id):
+                continue
+            if row_id in self._ids:
+                self.duplicate_rows += 1
+                continue
+            self._ids.add(row_id)
+            self._read_row(row_id, panel, row)
+        return Table(
+            inverters=tuple(
+                Inverter(
+                    serial=serial,
+                    channels=tuple(said.channels),
+                    grid_voltages=tuple(
+                        PhaseVoltage(phase=phase, voltage_v=volts)
+                        for phase, volts in said.voltages.items()
+                    ),
+                    grid_frequency_hz=said.frequency_hz,
+                    temperature_c=said.temperature_c,
+                    reported_at=said.reported_at,
+                )
+                for serial, said in self.inverters.items()
+            ),
+            unreadable=tuple(self.unreadable),
+            duplicate_rows=self.duplicate_rows,
+        )
+
+    def _read_row(self, row_id: str, panel: re.Match[str] | None, row: list[str]) -> None:
+        serial = panel["serial"] if panel else row_id
+        said = self.inverters.setdefault(serial, _Rows())
+        if len(row) != self.width:
+            self._give_up(row_id, "row", " | ".join(row))
+            row = []
+        power_w = self._number(row_id, row, "power")
+        if panel or power_w is not None:
+            said.channels.append(
+                Channel(
+                    id=row_id,
+                    name=panel["channel"] if panel else "",
+                    power_w=power_w,
+                    dc_voltage_v=self._number(row_id, row, "dc_voltage"),
+                )
+            )
+        self._read_voltage(row_id, row, said)
+        if said.frequency_hz is None:
+            said.frequency_hz = self._number(row_id, row, "frequency")
+        if said.temperature_c is None:
+            said.temperature_c = self._number(row_id, row, "temperature")
+        if said.reported_at is None:
+            said.reported_at = self._time(row_id, row)
+
+    def _read_voltage(self, row_id: str, row: list[str], said: _Rows) -> None:
+        """Read ``230 V``, the same in each row, or ``A: 231 V``, another phase in each."""
+        text = self._text(row, "voltage")
+        match = _PHASE.fullmatch(text)
+        phase, text = (match[1].upper(), match[2]) if match else ("", text)
+        volts = self._read(row_id, "voltage", text, VOLTS)
+        if volts is not None:
+            said.voltages.setdefault(phase, volts)
+
+    def _text(self, row: list[str], column: str) -> str:
+        position = self.columns.get(column)
+        return row[position] if position is not None and row else ""
+
+    def _number(self, row_id: str, row: list[str], column: str) -> float | None:
+        return self._read(row_id, column, self._text(row, column), QUANTITIES[column])
+
+    def _read(self, row_id: str, column: str, text: str, quantity: Quantity) -> float | None:
+        try:
+            return read_number(text, quantity)
+        except UnreadableError:
+            self._give_up(row_id, column, text)
+            return None
+
+    def _time(self, row_id: str, row: list[str]) -> datetime | None:
+        text = self._text(row, "time")
+        try:
+            return read_time(text)
+        except UnreadableError:
+            self._give_up(row_id, "time", text)
+            return None
+
+    def _give_up(self, row_id: str, column: str, text: str) -> None:
+        shown = " ".join(text.split())[:80]
+        self.unreadable.append(UnreadableCell(row=row_id, column=column, text=shown))
+
+
+def _document(body: bytes) -> etree._Element:
+    """Parse whatever came as UTF-8; an unusable document is an empty one."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        body = body.decode(errors="replace").encode()
+    parser = etree.HTMLParser(
+        encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True
+    )
+    try:
+        document = etree.fromstring(body.replace(b"\0", b" "), parser)
+    except (etree.ParserError, etree.XMLSyntaxError):
+        document = None
+    return etree.Element("html") if document is None else document
+
+
+def _rows(table: etree._Element) -> Iterator[list[str]]:
+    """Give the texts of each row's cells, with cells that span rows repeated in each of them.
+
+    A row that has all its own cells ends every span: firmware that is cut short while it writes
+    promises more rows than it delivers.
+    """
+    spans: dict[int, tuple[int, str]] = {}
+    width = 0
+    for row in table.iter("tr"):
+        cells = [cell for cell in row if cell.tag in ("td", "th")]
+        if len(cells) >= width:
+            spans.clear()
+            width = len(cells)
+        texts: list[str] = []
+        for cell in cells:
+            _carry(spans, texts)
+            text = (cell.text or "") if len(cell) == 0 else "".join(cell.itertext())
+            span = cell.get("rowspan")
+            if span is not None and span.isdecimal() and len(span) < 5 and int(span) > 1:
+                spans[len(texts)] = (int(span) - 1, text)
+            texts.append(text)
+        _carry(spans, texts)
+        yield texts
+
+
+def _carry(spans: dict[int, tuple[int, str]], texts: list[str]) -> None:
+    """Append the cells of earlier rows that reach down to this place."""
+    while (position := len(texts)) in spans:
+        left, text = spans.pop(position)
+        texts.append(text)
+        if left > 1:
+            spans[position] = (left - 1, text)
+
+
+def _columns(row: list[str]) -> dict[str, int] | None:
+    """Map what we know to its position, if the row is the heading of the table we want."""
+    columns: dict[str, int] = {}
+    for position, text in enumerate(row):
+        name = HEADINGS.get(_normal(text))
+        if name is not None:
+            columns.setdefault(name, position)
+    if "power" not in columns or not columns.keys() & {"voltage", "frequency", "time"}:
+        return None
+    columns.setdefault("id", 0)
+    return columns
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.split()).lower()
+
+
+def _require_closed(body: bytes) -> None:
+    """Refuse a page whose table doesn't end: numbers may be cut in two."""
+    page = body.lower()
+    if page.rfind(b"</table") < page.rfind(b"<table"):
+        message = "the page is cut off: its table has no end"
+        raise EcuPageError(message, "page_truncated")
+
+
+def _no_table(body: bytes) -> EcuPageError:
+    """Say why a page holds no table that we know."""
+    if _GONE.search(body):
+        return EcuPageError("the ECU says 404: its firmware has no such page", "page_gone")
+    if not body.strip() or (b"<" in body and b"</html" not in body.lower()):
+        return EcuPageError("the page is cut off before its table", "page_truncated")
+    return EcuPageError("the page is not one that an ECU is known to write", "page_unrecognised")
+
+
+def _word(text: str | None) -> str | None:
+    """Let a name through if it is short and printable, so that it can be a label."""
+    return text if text and _WORD.fullmatch(text) else None
+
+
+def _count(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
+def _clock(body: bytes) -> datetime | None:
+    """Read the ECU's clock from the php home page's script, whose months count from zero."""
+    match = _CLOCK.search(body)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = map(int, match.groups())
+    try:
+        return datetime(year, month + 1, day, hour, minute, second)  # noqa: DTZ001  # has no zone
+    except ValueError:
+        return None

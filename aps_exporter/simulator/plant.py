@@ -1,0 +1,273 @@
+"""The roof: panels on inverters under the sky, and what a sweep of the ECU finds there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from aps_exporter.model import Channel, Inverter, PhaseVoltage
+from aps_exporter.simulator.settings import Family, KindName, SimulatorSettings
+from aps_exporter.simulator.sun import Sky, Slope, noise, unit
+
+__all__ = ["SWEEP_S", "Plant", "Sweep"]
+
+SWEEP_S = 300
+"""An ECU asks all its inverters once in five minutes."""
+_DAY_SLOTS = 86400 // SWEEP_S
+_KEPT_DAYS = 4
+_PANEL_WP = 315.0
+_BUILT = date(2021, 4, 1)
+_MEAN_HOURS_PER_DAY = 2.4
+"""Full-load hours that a roof averages over a Dutch year, for the years before the first day."""
+_SLOPES = (
+    Slope(name="east", azimuth_deg=95, tilt_deg=35),
+    Slope(name="south", azimuth_deg=180, tilt_deg=35),
+    Slope(name="west", azimuth_deg=265, tilt_deg=35),
+)
+_CLOUDS, _PANELS, _INVERTERS, _HERTZ, _VOLTS, _AIR, _SECOND = (index * 1000 for index in range(1, 8))
+"""Streams of random numbers, apart from one another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A model of inverter."""
+
+    channels: tuple[str, ...]
+    limit_w: int
+    """The most that it takes from one panel."""
+    serial_prefix: str
+    phases: tuple[str, ...] = ("",)
+
+
+KINDS: dict[KindName, Kind] = {
+    "yc500": Kind(channels=("A", "B"), limit_w=250, serial_prefix="4080"),
+    "yc600": Kind(channels=("A", "B"), limit_w=300, serial_prefix="4080"),
+    "qs1": Kind(channels=("1", "2", "3", "4"), limit_w=300, serial_prefix="8010"),
+    "yc1000": Kind(
+        channels=("1", "2", "3", "4"), limit_w=250, serial_prefix="5010", phases=("A", "B", "C")
+    ),
+}
+USUAL_KINDS: dict[Family, tuple[KindName, ...]] = {
+    "cgi": ("yc500",),
+    "php": ("qs1",),
+    "php-dc": ("qs1",),
+    "php-3phase": ("yc1000",),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """What the ECU found when it asked all inverters."""
+
+    at: datetime
+    """When it began, UTC."""
+    inverters: tuple[Inverter, ...]
+    power_w: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One inverter on the roof."""
+
+    serial: str
+    kind: Kind
+    slope: int
+    panels: tuple[float, ...]
+    """How good each panel is, about 1."""
+    wakes_at: float
+    """W/m² at which it starts in the morning; in the evening it lasts down to half of that."""
+
+
+class Plant:
+    """A roof whose every value follows from the settings and the moment."""
+
+    def __init__(self, settings: SimulatorSettings, first_day: date) -> None:
+        """Build the roof; `first_day` is where its energy counter leaves the closed formula."""
+        self.zone = ZoneInfo(settings.timezone)
+        self._seed = settings.seed
+        self._sky = Sky(
+            latitude_deg=settings.latitude, longitude_deg=settings.longitude, seed=settings.seed
+        )
+        kinds = settings.kinds or USUAL_KINDS[settings.family]
+        self.units = tuple(
+            self._unit(index, KINDS[kinds[index % len(kinds)]])
+            for index in range(settings.inverters)
+        )
+        self.rated_w = _PANEL_WP * sum(len(unit.panels) for unit in self.units)
+        self._normals = tuple(slope.normal() for slope in _SLOPES)
+        self._second = int(unit(self._seed, _SECOND, 0) * SWEEP_S)
+        self._first_block = self.slot(_midnight(first_day, self.zone)) // _DAY_SLOTS
+        self._before_wh = self.rated_w * _MEAN_HOURS_PER_DAY * (first_day - _BUILT).days
+        self._totals: dict[int, int] = {}
+        self._days: dict[int, tuple[int, ...]] = {}
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """Map each panel's id to the name of the slope it lies on."""
+        return {
+            _panel_id(each, name): _SLOPES[each.slope].name
+            for each in self.units
+            for name in each.kind.channels
+        }
+
+    def slot(self, at: datetime) -> int:
+        """Number the newest sweep that has begun by `at`."""
+        return math.floor((at.timestamp() - self._second) / SWEEP_S)
+
+    def begin(self, slot: int) -> datetime:
+        """Return when a sweep begins."""
+        return datetime.fromtimestamp(slot * SWEEP_S + self._second, UTC)
+
+    def sweep(self, at: datetime) -> Sweep:
+        """Ask all inverters at a moment."""
+        epoch_s = at.timestamp()
+        powers = self._powers(epoch_s)
+        power_w = sum(sum(each) for each in powers if each)
+        reported_at = at.astimezone(self.zone).replace(tzinfo=None, microsecond=0)
+        load = power_w / self.rated_w
+        return Sweep(
+            at=at,
+            inverters=tuple(
+                self._inverter(unit, watts, epoch_s, reported_at, load)
+                for unit, watts in zip(self.units, powers, strict=True)
+            ),
+            power_w=power_w,
+        )
+
+    def awake(self, slot: int) -> bool:
+        """Say whether any inverter answers in a sweep."""
+        return any(watts is not None for watts in self._powers(self.begin(slot).timestamp()))
+
+    def power_w(self, slot: int) -> int:
+        """Return the roof's power in a sweep."""
+        day, index = divmod(slot, _DAY_SLOTS)
+        sums = self._day(day)
+        return sums[index + 1] - sums[index]
+
+    def energy_wh(self, first: int, last: int) -> float:
+        """Add up the sweeps `first` to `last`, both included; each stands for five minutes."""
+        return (self._sum_w(last + 1) - self._sum_w(first)) * SWEEP_S / 3600
+
+    def lifetime_wh(self, slot: int) -> float:
+        """Return what the roof has made up to a sweep, since it was built."""
+        return self._before_wh + self.energy_wh(self._first_block * _DAY_SLOTS, slot)
+
+    def _unit(self, index: int, kind: Kind) -> Unit:
+        return Unit(
+            serial=f"{kind.serial_prefix}{90001 + index:08d}",
+            kind=kind,
+            slope=index % len(_SLOPES),
+            panels=tuple(
+                0.94 + 0.06 * unit(self._seed, _PANELS + channel, index)
+                for channel in range(len(kind.channels))
+            ),
+            wakes_at=7 + 6 * unit(self._seed, _INVERTERS, index),
+        )
+
+    def _powers(self, epoch_s: float) -> tuple[tuple[int, ...] | None, ...]:
+        """Return the watts of each inverter's panels; ``None`` for one that sleeps."""
+        light = tuple(
+            self._sky.irradiance(epoch_s, normal, _CLOUDS + 10 * index)
+            for index, normal in enumerate(self._normals)
+        )
+        if not any(light):
+            return (None,) * len(self.units)
+        share = 1.0 if self._sky.is_morning(epoch_s) else 0.5
+        return tuple(
+            None
+            if light[each.slope] < each.wakes_at * share
+            else tuple(
+                min(int(_PANEL_WP * quality * light[each.slope] / 1000), each.kind.limit_w)
+                for quality in each.panels
+            )
+            for each in self.units
+        )
+
+    def _inverter(
+        self,
+        each: Unit,
+        watts: tuple[int, ...] | None,
+        epoch_s: float,
+        reported_at: datetime,
+        load: float,
+    ) -> Inverter:
+        """Put an inverter's values together, as integers and tenths: an ECU knows no more."""
+        if watts is None:
+            return Inverter(
+                serial=each.serial,
+                channels=tuple(
+                    Channel(id=_panel_id(each, name), name=name, power_w=None)
+                    for name in each.kind.channels
+                ),
+            )
+        number = int(each.serial)
+        own_load = sum(watts) / (each.kind.limit_w * len(watts))
+        hertz = 50 + 0.12 * (noise(self._seed, _HERTZ, epoch_s / 600) - 0.5)
+        hertz += 0.06 * (unit(self._seed, _HERTZ + 1, number) - 0.5)
+        return Inverter(
+            serial=each.serial,
+            channels=tuple(
+                Channel(
+                    id=_panel_id(each, name),
+                    name=name,
+                    power_w=float(power),
+                    dc_voltage_v=float(round(24 + 9 * min(power / 20, 1) + 4 * power / _PANEL_WP)),
+                )
+                for name, power in zip(each.kind.channels, watts, strict=True)
+            ),
+            grid_voltages=tuple(
+                PhaseVoltage(
+                    phase=phase,
+                    voltage_v=float(round(self._grid_v(index, number, epoch_s, load))),
+                )
+                for index, phase in enumerate(each.kind.phases)
+            ),
+            grid_frequency_hz=round(hertz, 1),
+            temperature_c=float(round(self._air_c(epoch_s) + 32 * own_load)),
+            reported_at=reported_at,
+        )
+
+    def _grid_v(self, phase: int, number: int, epoch_s: float, load: float) -> float:
+        """Lift the grid by what the roof feeds in, over its slow wandering."""
+        wander = 6 * noise(self._seed, _VOLTS + phase, epoch_s / 1800)
+        return 228 + wander + 7 * load + 2 * unit(self._seed, _VOLTS + 10, number)
+
+    def _air_c(self, epoch_s: float) -> float:
+        """Return the air's temperature: coldest in January and before sunrise."""
+        year = math.cos(math.tau * (epoch_s / 86400 / 365.2425 - 0.55))
+        hour = math.cos(math.tau * ((epoch_s / 3600 - 14) / 24))
+        return 10 + 8 * year + 4 * hour + 6 * (noise(self._seed, _AIR, epoch_s / 200000) - 0.5)
+
+    def _sum_w(self, slot: int) -> int:
+        """Add up all sweeps before `slot`, from the first day; negative for an earlier one."""
+        day, index = divmod(slot, _DAY_SLOTS)
+        earlier, later = sorted((day, self._first_block))
+        whole = sum(self._total(each) for each in range(earlier, later))
+        return (whole if day >= self._first_block else -whole) + self._day(day)[index]
+
+    def _total(self, day: int) -> int:
+        if day not in self._totals:
+            self._totals[day] = self._day(day)[-1]
+        return self._totals[day]
+
+    def _day(self, day: int) -> tuple[int, ...]:
+        """Return the running sums over a day's sweeps, 0 first."""
+        if day not in self._days:
+            sums = [0]
+            for slot in range(day * _DAY_SLOTS, (day + 1) * _DAY_SLOTS):
+                powers = self._powers(self.begin(slot).timestamp())
+                sums.append(sums[-1] + sum(sum(each) for each in powers if each))
+            while len(self._days) >= _KEPT_DAYS:
+                del self._days[next(iter(self._days))]
+            self._days[day] = tuple(sums)
+        return self._days[day]
+
+
+def _panel_id(each: Unit, channel: str) -> str:
+    return f"{each.serial}-{channel}"
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=zone)

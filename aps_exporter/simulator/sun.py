@@ -1,0 +1,107 @@
+"""The sun and the clouds over a place: pure functions of the time and a seed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["Sky", "Slope", "noise", "unit"]
+
+_DAY_S = 86400.0
+_YEAR_D = 365.2425
+_2000_S = 946684800.0
+"""2000-01-01T00:00:00Z."""
+_DAY_CLOUD_S = 14 * 3600.0
+_CLOUD_S = 1500.0
+_PUFF_S = 420.0
+_MASK = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slope:
+    """Which way a group of panels looks."""
+
+    name: str
+    azimuth_deg: float
+    """Clockwise from north."""
+    tilt_deg: float
+
+    def normal(self) -> tuple[float, float, float]:
+        """Return the unit vector the panels face: east, north, up."""
+        azimuth, tilt = math.radians(self.azimuth_deg), math.radians(self.tilt_deg)
+        horizontal = math.sin(tilt)
+        return horizontal * math.sin(azimuth), horizontal * math.cos(azimuth), math.cos(tilt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sky:
+    """What lies over a place."""
+
+    latitude_deg: float
+    longitude_deg: float
+    seed: int
+
+    def sun(self, epoch_s: float) -> tuple[float, float, float]:
+        """Point at the sun: unit vector east, north, up.
+
+        Declination after Cooper (1969), equation of time as in Duffie & Beckman, Solar Engineering
+        of Thermal Processes, §1.5: good to a degree, which is plenty here.
+        """
+        day = (epoch_s - _2000_S) / _DAY_S % _YEAR_D + 1
+        declination = math.radians(23.45) * math.sin(math.tau * (284 + day) / 365)
+        b = math.tau * (day - 81) / 364
+        equation_min = 9.87 * math.sin(2 * b) - 7.53 * math.cos(b) - 1.5 * math.sin(b)
+        solar_s = epoch_s + self.longitude_deg * 240 + equation_min * 60
+        hour_angle = math.tau * (solar_s % _DAY_S / _DAY_S - 0.5)
+        latitude = math.radians(self.latitude_deg)
+        across = math.cos(declination) * math.cos(hour_angle)
+        return (
+            -math.cos(declination) * math.sin(hour_angle),
+            math.cos(latitude) * math.sin(declination) - math.sin(latitude) * across,
+            math.sin(latitude) * math.sin(declination) + math.cos(latitude) * across,
+        )
+
+    def is_morning(self, epoch_s: float) -> bool:
+        """Say whether the sun still climbs."""
+        return self.sun(epoch_s)[0] > 0
+
+    def irradiance(
+        self, epoch_s: float, normal: tuple[float, float, float], stream: int
+    ) -> float:
+        """Return W/m² on a slope that faces `normal`, under the clouds of its `stream`.
+
+        Clear beam by Meinel & Meinel (1976), 1353 · 0.7 ** (air mass ** 0.678); a clear sky adds a
+        tenth of the beam as diffuse light, a cloud turns part of the beam into some more.
+        """
+        east, north, up = self.sun(epoch_s)
+        if up <= 0:
+            return 0.0
+        beam = 1353 * 0.7 ** ((1 / up) ** 0.678)
+        clear = self._clearness(epoch_s, stream)
+        facing = max(east * normal[0] + north * normal[1] + up * normal[2], 0.0)
+        diffuse = 0.1 * beam + 0.2 * (1 - clear) * beam * up
+        return beam * clear * facing + diffuse
+
+    def _clearness(self, epoch_s: float, stream: int) -> float:
+        """Return the share of the beam that gets through: a day's mood times passing clouds."""
+        mood = noise(self.seed, 0, epoch_s / _DAY_CLOUD_S)
+        passing = 0.7 * noise(self.seed, stream, epoch_s / _CLOUD_S) + 0.3 * noise(
+            self.seed, stream + 1, epoch_s / _PUFF_S
+        )
+        return 1 - 0.9 * min(mood * passing * 2, 1.0)
+
+
+def unit(seed: int, stream: int, index: int) -> float:
+    """Return a number in 0…1 that only depends on the arguments (SplitMix64's finaliser)."""
+    z = (seed * 0x9E3779B97F4A7C15 + stream * 0xD1B54A32D192ED03 + index * 0x2545F4914F6CDD1D) & _MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return (z ^ (z >> 31)) / _MASK
+
+
+def noise(seed: int, stream: int, x: float) -> float:
+    """Return a number in 0…1 that wanders smoothly with `x`, freely over steps of 1."""
+    index = math.floor(x)
+    part = x - index
+    here, there = unit(seed, stream, index), unit(seed, stream, index + 1)
+    return here + (there - here) * part * part * (3 - 2 * part)

@@ -1,0 +1,169 @@
+"""Reading + who should be there → totals, averages, estimate, and who is missing, by name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from aps_exporter.model import Channel, Inverter, Reading
+
+__all__ = ["Panel", "PanelName", "Roster", "Summary", "split_panel_id"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelName:
+    """What the owner calls a panel."""
+
+    name: str
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """One panel of the roster, with what it says now."""
+
+    id: str
+    inverter: str
+    channel: str
+    name: str
+    group: str
+    power_w: float | None = None
+    """``None`` unless the panel is online."""
+    dc_voltage_v: float | None = None
+
+    @property
+    def online(self) -> bool:
+        """Say whether this reading has a power for the panel that is about now."""
+        return self.power_w is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A reading held against who should be there.
+
+    Sums and means are over online panels only; each panel carries its inverter's volts, hertz and
+    degrees, so an inverter with four panels weighs four times.
+    """
+
+    reading: Reading
+    panels: tuple[Panel, ...]
+    """The roster: panels of the page in its order, then those that the page lacks."""
+    inverters: Mapping[str, Inverter | None]
+    """The roster's inverters; ``None`` for one that the page lacks."""
+    expected_count: int | None
+    """As configured."""
+    power_w: float | None
+    power_estimated_w: float | None
+    """Scaled for missing panels where that applies, else the same as `power_w`."""
+    scaled: bool
+    grid_voltage_v: float | None
+    grid_frequency_hz: float | None
+    temperature_c: float | None
+
+    @property
+    def received(self) -> int:
+        """Count the panels that are online."""
+        return sum(panel.online for panel in self.panels)
+
+    @property
+    def expected(self) -> int:
+        """Count the panels that should be there: as configured, else the roster."""
+        return len(self.panels) if self.expected_count is None else self.expected_count
+
+    @property
+    def missing(self) -> int:
+        """Count the panels that should be there and are not, never below 0."""
+        return max(self.expected - self.received, 0)
+
+    @property
+    def missing_ids(self) -> tuple[str, ...]:
+        """Name the roster's panels that are not online."""
+        return tuple(panel.id for panel in self.panels if not panel.online)
+
+    @property
+    def inverters_online(self) -> int:
+        """Count the inverters that reported in this reading."""
+        return sum(inverter is not None and inverter.online for inverter in self.inverters.values())
+
+
+@dataclass(slots=True)
+class Roster:
+    """Who should be there: the panels of the configuration and all that were ever seen."""
+
+    expected_count: int | None = None
+    scale_missing: bool = False
+    names: Mapping[str, PanelName] = field(default_factory=dict)
+    """Panel id → name and group; these panels belong to the roster even if never seen."""
+    _seen: dict[str, None] = field(default_factory=dict, init=False)
+    _serials: dict[str, None] = field(default_factory=dict, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def summarize(self, reading: Reading) -> Summary:
+        """Hold a reading against the roster, and remember whom it shows."""
+        present = {inverter.serial: inverter for inverter in reading.inverters}
+        on_page = {
+            channel.id: (inverter, channel)
+            for inverter in reading.inverters
+            for channel in inverter.channels
+        }
+        with self._lock:
+            self._seen |= dict.fromkeys(on_page)
+            self._serials |= dict.fromkeys(present)
+            panel_ids = dict.fromkeys((*on_page, *self._seen, *self.names))
+            serials = dict.fromkeys((*present, *self._serials))
+        panels = tuple(self._panel(panel_id, on_page.get(panel_id)) for panel_id in panel_ids)
+        serials |= dict.fromkeys(panel.inverter for panel in panels)
+        online = [on_page[panel.id][0] for panel in panels if panel.online]
+        power_w = sum(p.power_w for p in panels if p.power_w is not None) if online else None
+        estimate = self._estimate(power_w, len(online))
+        return Summary(
+            reading=reading,
+            panels=panels,
+            inverters={serial: present.get(serial) for serial in serials},
+            expected_count=self.expected_count,
+            power_w=power_w,
+            power_estimated_w=power_w if estimate is None else estimate,
+            scaled=estimate is not None,
+            grid_voltage_v=_mean(_mean(v.voltage_v for v in i.grid_voltages) for i in online),
+            grid_frequency_hz=_mean(inverter.grid_frequency_hz for inverter in online),
+            temperature_c=_mean(inverter.temperature_c for inverter in online),
+        )
+
+    def _panel(self, panel_id: str, found: tuple[Inverter, Channel] | None) -> Panel:
+        serial, channel_name = split_panel_id(panel_id)
+        named = self.names.get(panel_id) or PanelName(name=panel_id)
+        current = found[1] if found and not found[0].stale else None
+        return Panel(
+            id=panel_id,
+            inverter=serial,
+            channel=channel_name,
+            name=named.name,
+            group=named.group,
+            power_w=current.power_w if current else None,
+            dc_voltage_v=current.dc_voltage_v if current else None,
+        )
+
+    def _estimate(self, power_w: float | None, received: int) -> float | None:
+        """Scale the sum to all expected panels; ``None`` where scaling doesn't apply."""
+        if not self.scale_missing or power_w is None or self.expected_count is None:
+            return None
+        if self.expected_count <= received:
+            return None
+        return float(round(power_w / received * self.expected_count))
+
+
+def split_panel_id(panel_id: str) -> tuple[str, str]:
+    """Split ``408000012345-A`` into the inverter's serial and the channel's name.
+
+    The channel is the one letter or digit after the last dash; an id without one is an inverter
+    with a single input (YC250), whose channel has no name.
+    """
+    serial, dash, channel = panel_id.rpartition("-")
+    return (serial, channel) if dash and len(channel) == 1 else (panel_id, "")
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Average the values that are known."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

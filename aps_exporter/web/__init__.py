@@ -1,0 +1,1 @@
+"""Serve the readings over HTTP."""
