@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -33,14 +32,15 @@ __all__ = [
     "PVOutputSettings",
     "PanelSettings",
     "Settings",
+    "default_state_dir",
     "json_schema",
     "load_settings",
     "warnings_of",
 ]
 
 FrequencyKey = Literal["v7", "v8", "v9", "v10", "v11", "v12"]
-Whole = Annotated[int, BeforeValidator(checks.not_a_boolean)]
-Seconds = Annotated[float, BeforeValidator(checks.not_a_boolean), Field(allow_inf_nan=False)]
+Whole = Annotated[int, Field(ge=0, le=100_000), BeforeValidator(checks.not_a_boolean)]
+Seconds = Annotated[float, BeforeValidator(checks.not_a_boolean)]
 Id = Annotated[
     str, BeforeValidator(checks.digits_as_text), WithJsonSchema({"type": ["string", "integer"]})
 ]
@@ -67,8 +67,10 @@ class _Section(BaseModel):
 class PanelSettings(_Section):
     """What the owner calls a panel."""
 
-    name: str | None = Field(None, description="what people call the panel; default: its id")
-    group: str = Field("", description="panels with the same outlook, such as east")
+    name: str | None = Field(
+        default=None, description="what people call the panel; default: its id"
+    )
+    group: str = Field(default="", description="panels with the same outlook, such as east")
 
 
 class PVOutputSettings(_Section):
@@ -77,31 +79,36 @@ class PVOutputSettings(_Section):
     publish: bool = Field(default=False, description="send the readings to PVOutput.org")
     # Stands before `api_key`, whose check needs it.
     api_key_file: Path | None = Field(
-        None, description="file that holds the API key; relative to this file's folder"
+        default=None, description="file that holds the API key; relative to the configuration's"
     )
     api_key: SecretStr | None = Field(
-        None, validate_default=True, description="API key; required here or in api_key_file"
+        default=None, validate_default=True, description="API key; required here or in api_key_file"
     )
     system_id: Id | None = Field(
-        None, validate_default=True, description="the system's number at PVOutput.org"
+        default=None, validate_default=True, description="the system's number at PVOutput.org"
     )
     send_temp: bool = Field(default=True, description="send the average temperature (v5)")
     send_voltage: bool = Field(default=True, description="send the average grid voltage (v6)")
     send_freq: bool = Field(
         default=False, description="send the average frequency (needs donation mode)"
     )
-    send_freq_key: FrequencyKey = Field("v11", description="the field that takes the frequency")
-    base_url: Annotated[str, AfterValidator(checks.pvoutput_url)] = Field(
-        "https://pvoutput.org/service/r2", description="plain http for loopback only"
+    send_freq_key: FrequencyKey = Field(
+        default="v11", description="the field that takes the frequency"
     )
-    interval: Annotated[
-        Literal["auto", 5, 10, 15], BeforeValidator(checks.digits_as_number)
-    ] = Field("auto", description="the system's status interval in minutes; auto asks PVOutput")
+    base_url: Annotated[str, AfterValidator(checks.pvoutput_url)] = Field(
+        default="https://pvoutput.org/service/r2", description="plain http for loopback only"
+    )
+    interval: Annotated[Literal["auto", 5, 10, 15], BeforeValidator(checks.digits_as_number)] = (
+        Field(
+            default="auto",
+            description="the system's status interval in minutes; auto asks PVOutput",
+        )
+    )
     donation: Annotated[Literal["auto"] | bool, BeforeValidator(checks.auto_or_boolean)] = Field(
-        "auto", description="whether the account is in donation mode; auto asks PVOutput"
+        default="auto", description="whether the account is in donation mode; auto asks PVOutput"
     )
     energy: Literal["none", "daily", "lifetime"] = Field(
-        "none", description="which of the ECU's energy counters to send (v1)"
+        default="none", description="which of the ECU's energy counters to send (v1)"
     )
     backfill_from_ecu: bool = Field(
         default=True, description="fill today's missed intervals from the ECU's own curve"
@@ -116,8 +123,7 @@ class PVOutputSettings(_Section):
         if not info.data.get("publish"):
             return key if given else None
         if given and key_file:
-            message = "give either api_key or api_key_file, not both"
-            raise ValueError(message)
+            raise ValueError("give either api_key or api_key_file, not both")
         if key_file:
             try:
                 given = checks.read_key(key_file)
@@ -125,8 +131,7 @@ class PVOutputSettings(_Section):
                 context = {"error": str(error), "file": str(key_file)}
                 raise PydanticCustomError("key_file", "{error}", context) from error
         elif not given and "api_key_file" in info.data:
-            message = "required when publish is true (or api_key_file)"
-            raise ValueError(message)
+            raise ValueError("required when publish is true (or api_key_file)")
         return SecretStr(checks.api_key(given)) if given else None
 
     @field_validator("system_id")
@@ -145,28 +150,43 @@ class Settings(_Section):
         description="the ECU: address or name, with :port where it isn't 80"
     )
     path: Annotated[str, AfterValidator(checks.path)] | None = Field(
-        None, description="the page with the inverters; default: found by itself"
+        default=None, description="the page with the inverters; default: found by itself"
     )
     # Stands before `expected_count`, whose check needs it.
     scale_missing: bool = Field(
         default=False, description="estimate the total when panels are missing"
     )
-    expected_count: Annotated[Whole, Field(ge=0, le=100_000)] | None = Field(
-        None, validate_default=True, description="how many panels should report"
+    expected_count: Whole | None = Field(
+        default=None, validate_default=True, description="how many panels should report"
     )
     timezone: Annotated[str, AfterValidator(checks.timezone)] | None = Field(
-        None, description="the ECU's time zone, such as Europe/Amsterdam; default: as it says"
+        default=None,
+        description="the ECU's time zone, such as Europe/Amsterdam; default: as it says",
     )
-    timeout: Seconds = Field(5.0, ge=0.5, le=60, description="seconds that a whole poll may take")
+    timeout: Seconds = Field(
+        default=5.0,
+        ge=0.5,
+        le=60,
+        allow_inf_nan=False,
+        description="seconds that a whole poll may take",
+    )
     max_age: Seconds = Field(
-        10.0, ge=0, le=300, description="seconds that a reading is shared; 0: overlapping only"
+        default=10.0,
+        ge=0,
+        le=300,
+        allow_inf_nan=False,
+        description="seconds that a reading is shared; 0: overlapping only",
     )
     # The ECU goes round every 300 s and may need that long itself, so less would always be stale.
     stale_after: Seconds = Field(
-        1800.0, ge=600, le=86_400, description="seconds after which a report isn't about now"
+        default=1800.0,
+        ge=600,
+        le=86_400,
+        allow_inf_nan=False,
+        description="seconds after which a report isn't about now",
     )
     panels: Mapping[Annotated[str, AfterValidator(checks.panel_id)], PanelSettings] = Field(
-        default_factory=dict, validate_default=True, description="names and groups by panel id"
+        default_factory=dict, description="names and groups by panel id"
     )
     pvoutput: PVOutputSettings = Field(
         default_factory=PVOutputSettings, description="what goes to PVOutput.org"
@@ -186,18 +206,14 @@ class Settings(_Section):
     def _enough_to_scale(cls, count: int | None, info: ValidationInfo) -> int | None:
         """Demand a number to scale to; 0 is the original's way to say that there is none."""
         if info.data.get("scale_missing") and not count:
-            message = "must be at least 1 when scale_missing is true"
-            raise ValueError(message)
+            raise ValueError("must be at least 1 when scale_missing is true")
         return count or None
-
-    @field_validator("panels")
-    @classmethod
-    def _freeze(cls, panels: Mapping[str, PanelSettings]) -> Mapping[str, PanelSettings]:
-        return MappingProxyType(dict(panels))
 
     @field_validator("state_dir")
     @classmethod
     def _expand_home(cls, folder: Path) -> Path:
+        if not str(folder).isprintable():
+            raise ValueError("must be a path without control characters")
         return Path(os.path.expanduser(folder))  # noqa: PTH111 - never raises, unlike Path's
 
 
@@ -252,7 +268,8 @@ def warnings_of(settings: Settings) -> tuple[str, ...]:
 
 def json_schema() -> dict[str, object]:
     """Describe the configuration file to editors, as JSON schema."""
-    schema: dict[str, object] = Settings.model_json_schema()
+    schema = Settings.model_json_schema()
+    schema["properties"]["$schema"] = {"type": "string", "description": "where this schema is"}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

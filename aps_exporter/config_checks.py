@@ -40,28 +40,23 @@ def host(text: str) -> str:
         return f"[{text}]"
     match = _HOST_PORT.fullmatch(text)
     if not match or not _is_host(match["host"]):
-        message = (
+        raise ValueError(
             "must be an IP address or a name, with :port where needed, "
             "such as 192.168.1.102, ecu.local:8080 or [fd00::102]:80"
         )
-        raise ValueError(message)
     if match["port"] and not 1 <= int(match["port"]) <= 65_535:  # noqa: PLR2004 - the last port
-        message = "has a port outside 1 to 65535"
-        raise ValueError(message)
+        raise ValueError("has a port outside 1 to 65535")
     return text
 
 
 def path(text: str) -> str:
     """Check the path of the page with the inverters."""
     if "://" in text:
-        message = f'must be a path, not a URL: write "{urlsplit(text).path or "/"}"'
-        raise ValueError(message)
+        raise ValueError(f'must be a path, not a URL: write "{urlsplit(text).path or "/"}"')
     if not text.startswith("/"):
-        message = f'must start with a slash: write "/{text}"'
-        raise ValueError(message)
+        raise ValueError(f'must start with a slash: write "/{text}"')
     if not re.fullmatch(r"[!-~]+", text) or "#" in text:
-        message = "must be a plain path, without blanks, accents or #"
-        raise ValueError(message)
+        raise ValueError("must be a plain path, without blanks, accents or #")
     return text
 
 
@@ -72,30 +67,27 @@ def timezone(name: str) -> str:
     # A folder such as "Europe" and a path such as "../x" fail in ways of their own.
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         zones = {zone.casefold(): zone for zone in zoneinfo.available_timezones()}
-        close = difflib.get_close_matches(name.casefold(), zones, n=1)
+        close = difflib.get_close_matches(name.casefold(), zones, n=1, cutoff=0.75)
         hint = f"; did you mean {zones[close[0]]}?" if close else ""
-        message = f"must be a time zone such as Europe/Amsterdam{hint}"
-        raise ValueError(message) from error
+        raise ValueError(f"must be a time zone such as Europe/Amsterdam{hint}") from error
     return name
 
 
 def panel_id(text: str) -> str:
     """Check a panel's id; the one panel of a YC250 has no channel."""
     if not _PANEL_ID.fullmatch(text):
-        message = "must be a panel's id as the ECU prints it, such as 408000012345-A"
-        raise ValueError(message)
+        raise ValueError("must be a panel's id as the ECU prints it, such as 408000012345-A")
     return text
 
 
 def pvoutput_url(text: str) -> str:
     """Check the address of PVOutput's service; the key must not travel in clear."""
     url = _split(text)
-    loopback = bool(url and url.hostname) and _is_loopback(str(url and url.hostname))
     if url is None or not url.hostname or url.scheme not in {"http", "https"}:
         message = "must be a URL such as https://pvoutput.org/service/r2"
     elif url.username is not None or url.query or url.fragment:
         message = "must be a URL without user, ? and #"
-    elif url.scheme == "http" and not loopback:
+    elif url.scheme == "http" and not _is_loopback(url.hostname):
         message = "must begin with https:// (the API key would travel in clear)"
     else:
         return text.rstrip("/")
@@ -105,11 +97,9 @@ def pvoutput_url(text: str) -> str:
 def system_id(text: str) -> str:
     """Check the number of a system."""
     if not text:
-        message = "required when publish is true"
-        raise ValueError(message)
+        raise ValueError("required when publish is true")
     if not re.fullmatch(r"[0-9]{1,10}", text):
-        message = "must be the system's number, digits only, not its name"
-        raise ValueError(message)
+        raise ValueError("must be the system's number, digits only, not its name")
     return text
 
 
@@ -117,8 +107,7 @@ def api_key(text: str) -> str:
     """Check that the key can stand in a header, without a word about what it is."""
     key = text.strip()
     if not re.fullmatch(r"[!-~]+", key):
-        message = "must be one word of plain letters and digits"
-        raise ValueError(message)
+        raise ValueError("must be one word of plain letters and digits")
     return key
 
 
@@ -128,23 +117,23 @@ def read_key(file: Path) -> str:
         with file.open("rb") as stream:
             content = stream.read(_KEY_FILE_LIMIT)
     except OSError as error:
-        message = f"can't be read: {error.strerror}"
-        raise ValueError(message) from error
+        if re.fullmatch(r"[0-9A-Za-z]{20,}", file.name):
+            raise ValueError(
+                "must name a file, not be the key, which belongs in api_key"
+            ) from error
+        raise ValueError(f"can't be read: {error.strerror}") from error
     if not content.strip():
-        message = "is empty"
-        raise ValueError(message)
+        raise ValueError("is empty")
     try:
         return api_key(content.decode("ascii"))
     except ValueError as error:
-        message = "must hold the key and nothing else"
-        raise ValueError(message) from error
+        raise ValueError("must hold the key and nothing else") from error
 
 
 def not_a_boolean(value: object) -> object:
     """Refuse `true` where a number belongs, though Python takes it for 1."""
     if isinstance(value, bool):
-        message = "must be a number"
-        raise ValueError(message)  # noqa: TRY004 - pydantic reports ValueError, not TypeError
+        raise ValueError("must be a number")  # noqa: TRY004 - the one pydantic reports
     return value
 
 
@@ -164,8 +153,7 @@ def auto_or_boolean(value: object) -> object:
     words |= dict.fromkeys(("false", "no", "off", "n", "f", "0"), False)
     word = str(value).strip().casefold()
     if word not in words:
-        message = "must be auto, true or false"
-        raise ValueError(message)
+        raise ValueError("must be auto, true or false")
     return words[word]
 
 

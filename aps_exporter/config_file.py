@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from aps_exporter.config_problems import one_line
@@ -16,10 +17,11 @@ __all__ = ["duplicate_keys", "read_config_file"]
 class _Object(dict[str, object]):
     """A JSON object that remembers which keys it was given twice."""
 
-    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, object]]) -> None:
+        pairs = list(pairs)
         super().__init__(pairs)
-        names = [name for name, _ in pairs]
-        self.duplicates = [name for name in self if names.count(name) > 1]
+        count = Counter(name for name, _ in pairs)
+        self.duplicates = [name for name in self if count[name] > 1]
 
 
 def read_config_file(file: Path) -> dict[str, object]:
@@ -74,5 +76,5 @@ def _parse(text: str) -> object:
         tolerant = (int(found[1]), int(found[3]), found[2]) if found else (0, 0, "")
         # Plain JSON stops at the first comment; who got further saw the real mistake.
         line, column, message = max(plain, tolerant, key=lambda place: place[:2])
-        reason = f"line {line}, column {column}: {message[:1].lower()}{one_line(message[1:])}"
-        raise ValueError(reason) from error
+        message = one_line(message[:1].lower() + message[1:].removesuffix(" at"))
+        raise ValueError(f"line {line}, column {column}: {message}") from error

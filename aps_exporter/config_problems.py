@@ -33,7 +33,7 @@ _WORDS = {
     "string_type": "must be text, in quotes",
     "path_type": "must be text, in quotes",
     "model_type": "must be an object, in braces",
-    "mapping_type": "must be an object, in braces",
+    "dict_type": "must be an object, in braces",
     "key_file": "{error}",
     "value_error": "{error}",
 }
@@ -44,9 +44,7 @@ _LIKE_A_SECRET = re.compile(r"[0-9A-Za-z]{20}|@")
 """PVOutput's keys are 40 characters long; an @ stands after a password in a URL."""
 
 
-def problems_of(
-    error: ValidationError, sections: Mapping[str, Collection[str]]
-) -> list[Problem]:
+def problems_of(error: ValidationError, sections: Mapping[str, Collection[str]]) -> list[Problem]:
     """Say what is wrong with which key; `sections` has the known keys of each section."""
     return [_problem(details, sections) for details in error.errors(include_url=False)]
 
@@ -71,7 +69,8 @@ def _problem(details: ErrorDetails, sections: Mapping[str, Collection[str]]) -> 
         return path, text + _hint(path, sections)
     if kind == "key_file":
         path, value = (*path[:-1], "api_key_file"), context["file"]
-    return path, text if path[-1:] == ("api_key",) else text + _got(value)
+    secret = path[-1:] == ("api_key",) or kind == "model_type"
+    return path, text if secret else text + _got(value)
 
 
 def _hint(path: tuple[str, ...], sections: Mapping[str, Collection[str]]) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 __all__ = [
@@ -26,7 +27,7 @@ class UnreadableError(ValueError):
     """The text is neither a value that the column allows nor a known mark for "no value"."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Quantity:
     """What a column may hold."""
 
@@ -70,6 +71,8 @@ _NOTHING: Final = re.compile(rf"[{_DASHES}]*\s*(?P<unit>[a-z°℃]*)")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
+# The cells of a table are much alike, and so are its polls: most texts have been read before.
+@lru_cache(maxsize=2048)
 def read_number(text: str, quantity: Quantity) -> float | None:
     """Read ``120.5 W``, ``1,234 W``, ``120,5 W``, ``1.2 kW`` or a bare ``120`` in the base unit.
 
@@ -90,6 +93,7 @@ def read_number(text: str, quantity: Quantity) -> float | None:
     return None
 
 
+@lru_cache(maxsize=64)
 def read_time(text: str) -> datetime | None:
     """Read ``2023-02-11 15:49:24``, the ECU's wall clock; ``None`` for a dash or an empty cell."""
     text = text.strip()

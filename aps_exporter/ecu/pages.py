@@ -85,7 +85,8 @@ LABEL_QUANTITIES: Final = {
 # was never contacted, or one with a single input.
 _PANEL_ID: Final = re.compile(r"(?P<serial>[0-9A-Za-z][0-9A-Za-z-]{0,62})-(?P<channel>[0-9A-Za-z])")
 _BARE_ID: Final = re.compile(r"[0-9]{12}")
-_PHASE: Final = re.compile(r"\s*([A-Ca-c])\s*[::](.*)", re.DOTALL)
+_PHASE: Final = re.compile(r"\s*([A-Ca-c])\s*[:\uff1a]")
+_SPAN: Final = re.compile(r"[2-9]|[1-9][0-9]{1,3}")
 _WORD: Final = re.compile(r"[ -~]{1,64}")
 _GONE: Final = re.compile(rb"404\W{0,9}(?:page )?not found", re.IGNORECASE)
 _CLOCK: Final = re.compile(
@@ -202,20 +203,21 @@ class _TableReader:
 
     def _read_row(self, row_id: str, panel: re.Match[str] | None, row: list[str]) -> None:
         serial = panel["serial"] if panel else row_id
-        said = self.inverters.setdefault(serial, _Rows())
+        said = self.inverters.get(serial)
+        if said is None:
+            said = self.inverters[serial] = _Rows()
         if len(row) != self.width:
             self._give_up(row_id, "row", " | ".join(row))
-            row = []
+            row = [""] * self.width
         power_w = self._number(row_id, row, "power")
         if panel or power_w is not None:
-            said.channels.append(
-                Channel(
-                    id=row_id,
-                    name=panel["channel"] if panel else "",
-                    power_w=power_w,
-                    dc_voltage_v=self._number(row_id, row, "dc_voltage"),
-                )
+            channel = Channel(
+                id=row_id,
+                name=panel["channel"] if panel else "",
+                power_w=power_w,
+                dc_voltage_v=self._number(row_id, row, "dc_voltage"),
             )
+            said.channels.append(channel)
         self._read_voltage(row_id, row, said)
         if said.frequency_hz is None:
             said.frequency_hz = self._number(row_id, row, "frequency")
@@ -226,33 +228,34 @@ class _TableReader:
 
     def _read_voltage(self, row_id: str, row: list[str], said: _Rows) -> None:
         """Read ``230 V``, the same in each row, or ``A: 231 V``, another phase in each."""
-        text = self._text(row, "voltage")
-        match = _PHASE.fullmatch(text)
-        phase, text = (match[1].upper(), match[2]) if match else ("", text)
-        volts = self._read(row_id, "voltage", text, VOLTS)
+        phase = ""
+        position = self.columns.get("voltage")
+        if position is not None and (match := _PHASE.match(row[position])):
+            phase, row[position] = match[1].upper(), row[position][match.end() :]
+        elif "" in said.voltages:
+            return
+        volts = self._number(row_id, row, "voltage")
         if volts is not None:
             said.voltages.setdefault(phase, volts)
 
-    def _text(self, row: list[str], column: str) -> str:
-        position = self.columns.get(column)
-        return row[position] if position is not None and row else ""
-
     def _number(self, row_id: str, row: list[str], column: str) -> float | None:
-        return self._read(row_id, column, self._text(row, column), QUANTITIES[column])
-
-    def _read(self, row_id: str, column: str, text: str, quantity: Quantity) -> float | None:
+        position = self.columns.get(column)
+        if position is None:
+            return None
         try:
-            return read_number(text, quantity)
+            return read_number(row[position], QUANTITIES[column])
         except UnreadableError:
-            self._give_up(row_id, column, text)
+            self._give_up(row_id, column, row[position])
             return None
 
     def _time(self, row_id: str, row: list[str]) -> datetime | None:
-        text = self._text(row, "time")
+        position = self.columns.get("time")
+        if position is None:
+            return None
         try:
-            return read_time(text)
+            return read_time(row[position])
         except UnreadableError:
-            self._give_up(row_id, "time", text)
+            self._give_up(row_id, "time", row[position])
             return None
 
     def _give_up(self, row_id: str, column: str, text: str) -> None:
@@ -279,35 +282,49 @@ def _document(body: bytes) -> etree._Element:
 def _rows(table: etree._Element) -> Iterator[list[str]]:
     """Give the texts of each row's cells, with cells that span rows repeated in each of them.
 
-    A row that has all its own cells ends every span: firmware that is cut short while it writes
-    promises more rows than it delivers.
+    Every element from one `tr` to the next belongs to that row, however wrongly they are nested.
     """
-    spans: dict[int, tuple[int, str]] = {}
-    width = 0
-    for row in table.iter("tr"):
-        cells = [cell for cell in row if cell.tag in ("td", "th")]
-        if len(cells) >= width:
-            spans.clear()
-            width = len(cells)
-        texts: list[str] = []
-        for cell in cells:
-            _carry(spans, texts)
-            text = (cell.text or "") if len(cell) == 0 else "".join(cell.itertext())
-            span = cell.get("rowspan")
-            if span is not None and span.isdecimal() and len(span) < 5 and int(span) > 1:
-                spans[len(texts)] = (int(span) - 1, text)
-            texts.append(text)
-        _carry(spans, texts)
-        yield texts
+    row: list[etree._Element] = []
+    spans = _Spans()
+    for element in table.iter("tr", "td", "th"):
+        if element.tag != "tr":
+            row.append(element)
+        elif row:
+            yield spans.fill(row)
+            row = []
+    if row:
+        yield spans.fill(row)
 
 
-def _carry(spans: dict[int, tuple[int, str]], texts: list[str]) -> None:
-    """Append the cells of earlier rows that reach down to this place."""
-    while (position := len(texts)) in spans:
-        left, text = spans.pop(position)
-        texts.append(text)
-        if left > 1:
-            spans[position] = (left - 1, text)
+@dataclass(slots=True)
+class _Spans:
+    """Cells of a full row that reach down into the rows below, which lack them.
+
+    The next full row ends them: firmware that is cut short while it writes promises more rows
+    than it delivers.
+    """
+
+    width: int = 0
+    reaching: list[tuple[int, int, str]] = field(default_factory=list)
+    """Position, for how many more rows, and the text."""
+
+    def fill(self, row: list[etree._Element]) -> list[str]:
+        """Give the texts of a row, its own and those that reach into it."""
+        texts = ["".join(cell.itertext()) if len(cell) else cell.text or "" for cell in row]
+        if len(row) >= self.width:
+            self.width = len(row)
+            self.reaching = [
+                (position, int(span) - 1, texts[position])
+                for position, cell in enumerate(row)
+                if (span := cell.get("rowspan")) is not None and _SPAN.fullmatch(span)
+            ]
+        elif self.reaching:
+            for position, _, text in self.reaching:
+                texts.insert(position, text)
+            self.reaching = [
+                (position, rows - 1, text) for position, rows, text in self.reaching if rows > 1
+            ]
+        return texts
 
 
 def _columns(row: list[str]) -> dict[str, int] | None:

@@ -1,1 +1,1 @@
-"""An ECU with a roof of its own, for everybody who has none at hand: pages, nights, faults and all."""
+"""An ECU with a roof of its own, for everybody who has none at hand."""

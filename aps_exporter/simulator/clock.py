@@ -54,6 +54,11 @@ class Clock:
         with self._lock:
             self._start, self._started = to.astimezone(UTC), self._monotonic()
 
+    def advance(self, seconds: float) -> None:
+        """Let simulated seconds pass at once."""
+        with self._lock:
+            self._start += timedelta(seconds=seconds)
+
     def set_speed(self, speed: float) -> None:
         """Go on from now at another speed; 0 stops."""
         with self._lock:

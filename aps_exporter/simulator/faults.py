@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aps_exporter.model import Inverter
 
-__all__ = ["FAULTS", "ODD_CELLS", "Fault", "FaultKind", "OddCell", "parse_fault"]
+__all__ = ["FAULTS", "Fault", "FaultKind", "parse_fault"]
 
 _SERIAL = re.compile(r"\d{12}")
 _PANEL = re.compile(r"\d{12}-[0-9A-Z]")
@@ -45,16 +45,6 @@ class FaultKind:
     valid: Callable[[str], bool] = lambda _: True
     change: Callable[[Inverter, str, datetime], Inverter] | None = None
     """What the fault makes of an inverter, given its argument and the sweep's time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OddCell:
-    """A cell text that has made readers print nonsense, and what it truly says."""
-
-    column: str
-    text: str
-    value: float | None
-    """``None``: nothing that can be read safely."""
 
 
 def parse_fault(text: str) -> Fault:
@@ -178,7 +168,7 @@ FAULTS: dict[str, FaultKind] = {
         FaultKind(
             name="over-voltage",
             help=f"the grid stands at {_OVER_VOLTAGE_V:.0f} V on this phase",
-            argument="a phase: A, B or C (A where there is only one)",
+            argument="a phase: A, B or C (one-phase inverters have but one)",
             default="A",
             valid=lambda text: text in ("A", "B", "C"),
             change=_raise_voltage,
@@ -247,22 +237,3 @@ FAULTS: dict[str, FaultKind] = {
         ),
     )
 }
-
-ODD_CELLS: tuple[OddCell, ...] = (
-    OddCell(column="power", text="120.5 W", value=120.5),
-    OddCell(column="power", text="120,5 W", value=120.5),
-    OddCell(column="power", text="1,234 W", value=1234.0),
-    OddCell(column="power", text="1.2 kW", value=1200.0),
-    OddCell(column="power", text="120", value=120.0),
-    OddCell(column="power", text="-5 W", value=-5.0),
-    OddCell(column="power", text="3 W / 400 W", value=None),
-    OddCell(column="power", text="-&nbsp;W", value=None),
-    OddCell(column="power", text="&nbsp;W", value=None),
-    OddCell(column="temperature", text="\N{MINUS SIGN}5 &#176;C", value=-5.0),
-    OddCell(column="temperature", text="45,5 &#176;C", value=45.5),
-    OddCell(column="temperature", text="113 &#176;F", value=None),
-    OddCell(column="temperature", text="2026-06-21 12:30:00", value=None),
-    OddCell(column="voltage", text="230 / 231 V", value=None),
-    OddCell(column="frequency", text="235 V", value=None),
-)
-"""What `odd-cells` writes, one in each inverter or panel, in turn within each column."""

@@ -26,7 +26,9 @@ _SLOPES = (
     Slope(name="south", azimuth_deg=180, tilt_deg=35),
     Slope(name="west", azimuth_deg=265, tilt_deg=35),
 )
-_CLOUDS, _PANELS, _INVERTERS, _HERTZ, _VOLTS, _AIR, _SECOND = (index * 1000 for index in range(1, 8))
+_CLOUDS, _PANELS, _INVERTERS, _HERTZ, _VOLTS, _AIR, _SECOND = (
+    index * 1000 for index in range(1, 8)
+)
 """Streams of random numbers, apart from one another."""
 
 
@@ -113,7 +115,7 @@ class Plant:
         }
 
     def slot(self, at: datetime) -> int:
-        """Number the newest sweep that has begun by `at`."""
+        """Find the number of the newest sweep that has begun by `at`."""
         return math.floor((at.timestamp() - self._second) / SWEEP_S)
 
     def begin(self, slot: int) -> datetime:

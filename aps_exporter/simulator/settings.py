@@ -67,8 +67,8 @@ class SimulatorSettings:
                 f"kinds: must be some of {', '.join(get_args(KindName))}",
             ),
             (not _is_zone(self.timezone), f"timezone: {self.timezone!r} is not a known zone"),
-            (not abs(self.latitude) <= 90, "latitude: must be -90 to 90"),  # noqa: PLR2004 - a pole
-            (not abs(self.longitude) <= 180, "longitude: must be -180 to 180"),  # noqa: PLR2004 - once around
+            (not abs(self.latitude) <= 90, "latitude: must be -90 to 90"),  # noqa: PLR2004  # a pole
+            (not abs(self.longitude) <= 180, "longitude: must be -180 to 180"),  # noqa: PLR2004  # half around
             (
                 isinstance(self.start, datetime | time) and self.start.tzinfo is not None,
                 "start: must be local time without a zone",

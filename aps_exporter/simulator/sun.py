@@ -65,9 +65,7 @@ class Sky:
         """Say whether the sun still climbs."""
         return self.sun(epoch_s)[0] > 0
 
-    def irradiance(
-        self, epoch_s: float, normal: tuple[float, float, float], stream: int
-    ) -> float:
+    def irradiance(self, epoch_s: float, normal: tuple[float, float, float], stream: int) -> float:
         """Return W/m² on a slope that faces `normal`, under the clouds of its `stream`.
 
         Clear beam by Meinel & Meinel (1976), 1353 · 0.7 ** (air mass ** 0.678); a clear sky adds a
@@ -76,7 +74,7 @@ class Sky:
         east, north, up = self.sun(epoch_s)
         if up <= 0:
             return 0.0
-        beam = 1353 * 0.7 ** ((1 / up) ** 0.678)
+        beam = 1353 * math.pow(0.7, math.pow(1 / up, 0.678))
         clear = self._clearness(epoch_s, stream)
         facing = max(east * normal[0] + north * normal[1] + up * normal[2], 0.0)
         diffuse = 0.1 * beam + 0.2 * (1 - clear) * beam * up
@@ -93,7 +91,9 @@ class Sky:
 
 def unit(seed: int, stream: int, index: int) -> float:
     """Return a number in 0…1 that only depends on the arguments (SplitMix64's finaliser)."""
-    z = (seed * 0x9E3779B97F4A7C15 + stream * 0xD1B54A32D192ED03 + index * 0x2545F4914F6CDD1D) & _MASK
+    z = (
+        seed * 0x9E3779B97F4A7C15 + stream * 0xD1B54A32D192ED03 + index * 0x2545F4914F6CDD1D
+    ) & _MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
     return (z ^ (z >> 31)) / _MASK

@@ -9,13 +9,14 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from prometheus_client import Metric
 from prometheus_client import exposition as text
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
-__all__ = ["FORMATS", "Format", "accepts_gzip", "choose_format", "describe_format", "render"]
+__all__ = ["FORMATS", "Exposition", "Format", "accepts_gzip", "choose_format", "describe_format"]
 
 GZIP_LEVEL = 1
 """A page of 800 series: 0.1 ms and 5.5 kB; level 9 takes 2.4 ms to save half of that."""
@@ -31,6 +32,8 @@ class Format:
     version: str
     parameters: str
     write: Callable[[Collector], bytes]
+    end: bytes = b""
+    """What follows the last family."""
 
     @property
     def content_type(self) -> str:
@@ -50,6 +53,7 @@ FORMATS = (
         version="1.0.0",
         parameters="charset=utf-8; escaping=underscores",
         write=openmetrics.generate_latest,
+        end=b"# EOF\n",
     ),
 )
 """The preferred one, which is also the last resort, comes first."""
@@ -107,14 +111,48 @@ def describe_format(accept: str) -> dict[str, str]:
     }
 
 
-def render(registry: Collector, accept: str, accept_encoding: str) -> tuple[bytes, dict[str, str]]:
-    """Collect the registry and give body and headers of the answer."""
-    body = choose_format(accept).write(registry)
-    headers = describe_format(accept)
-    if accepts_gzip(accept_encoding):
-        body = gzip.compress(body, compresslevel=GZIP_LEVEL, mtime=0)
-        headers["content-encoding"] = "gzip"
-    return body, headers
+@dataclass(frozen=True, slots=True)
+class _Family(Collector):
+    """A registry of one family."""
+
+    metric: Metric
+
+    def collect(self) -> list[Metric]:
+        return [self.metric]
+
+
+@dataclass(frozen=True, slots=True)
+class Exposition:
+    """Writes registries, and remembers the text of each family until the family changes.
+
+    Writing is the dearest part of a scrape (16 ms of 25 for 200 panels), and most scrapes find what
+    the last one found, because an ECU has news once in 300 s.
+    """
+
+    _written: dict[tuple[str, str], tuple[object, bytes]] = field(default_factory=dict)
+    """Media type and family → what was written, and its text."""
+
+    def render(
+        self, registry: Collector, accept: str, accept_encoding: str
+    ) -> tuple[bytes, dict[str, str]]:
+        """Collect the registry and give body and headers of the answer."""
+        offer = choose_format(accept)
+        families = [self._text(offer, metric) for metric in registry.collect()]
+        body = b"".join((*families, offer.end))
+        headers = describe_format(accept)
+        if accepts_gzip(accept_encoding):
+            body = gzip.compress(body, compresslevel=GZIP_LEVEL, mtime=0)
+            headers["content-encoding"] = "gzip"
+        return body, headers
+
+    def _text(self, offer: Format, metric: Metric) -> bytes:
+        key = (offer.media_type, metric.name)
+        content = (metric.documentation, metric.type, metric.unit, [*metric.samples])
+        known, text = self._written.get(key, (None, b""))
+        if known != content:
+            text = offer.write(_Family(metric)).removesuffix(offer.end)
+            self._written[key] = (content, text)
+        return text
 
 
 def _elements(header: str) -> Iterator[tuple[str, Mapping[str, str], float]]:

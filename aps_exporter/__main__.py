@@ -1,0 +1,5 @@
+"""`python -m aps_exporter` is the command `aps-exporter`."""
+
+from aps_exporter.cli import main
+
+main()

@@ -1,0 +1,33 @@
+"""`aps-exporter serve`: the exporter."""
+
+from __future__ import annotations
+
+import click
+
+from aps_exporter.assembly import make_poller, make_roster
+from aps_exporter.commands.options import (
+    ecu_options,
+    listen_option,
+    log_option,
+    make_settings,
+    start_log,
+)
+from aps_exporter.commands.serving import make_app
+from aps_exporter.web.server import serve
+
+
+@click.command("serve")
+@ecu_options
+@listen_option
+@log_option("info")
+def command(listen: tuple[str, ...], log_level: str, **options: object) -> None:
+    """Serve the metrics of an ECU to Prometheus, reading it on each scrape.
+
+    \b
+    Example:
+        aps-exporter serve --host 192.168.1.102
+    """
+    start_log(log_level)
+    settings = make_settings(options)
+    app = make_app(settings, make_poller(settings), make_roster(settings))
+    serve(app, listen)

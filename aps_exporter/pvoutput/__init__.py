@@ -1,0 +1,1 @@
+"""Everything that speaks to PVOutput.org; knows nothing of Prometheus or of ECU pages."""

@@ -1,0 +1,95 @@
+"""Turn listen addresses into listening sockets, or into one clear line of what is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import re
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from aps_exporter.errors import ConfigError
+
+__all__ = ["BACKLOG", "listen", "url_of"]
+
+BACKLOG = 1024
+"""Connections that the kernel keeps for us until we accept them."""
+
+_ADDRESS = re.compile(r"(\[(?P<v6>[^\[\]]*)\]|(?P<name>[^:\[\]]*)):(?P<port>\d{1,5})", re.ASCII)
+HIGHEST_PORT = 65535
+ANY_V4 = "0.0.0.0"  # noqa: S104 listened on only where the user asked for all addresses
+ANY_V6 = "::"
+_REASONS = {
+    errno.EADDRINUSE: "another program uses this port",
+    errno.EACCES: "no permission for this port",
+    errno.EADDRNOTAVAIL: "this machine doesn't have that address",
+}
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Endpoint:
+    """Where to listen, as somebody wrote it and as the kernel wants it."""
+
+    text: str
+    family: socket.AddressFamily
+    host: str
+    port: int
+
+
+def listen(addresses: Sequence[str]) -> list[socket.socket]:
+    """Listen on all addresses: ``[::]:10025`` (IPv6 and IPv4), ``127.0.0.1:0``, ``:10025``."""
+    endpoints = [_resolve(address) for address in addresses]
+    v4_ports = {e.port for e in endpoints if e.family == socket.AF_INET and e.port}
+    with contextlib.ExitStack() as undo:
+        sockets = [
+            undo.enter_context(_listen(endpoint, v6_only=endpoint.port in v4_ports))
+            for endpoint in endpoints
+        ]
+        undo.pop_all()
+    return sockets
+
+
+def url_of(listener: socket.socket) -> str:
+    """Give the URL of what answers on a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _resolve(address: str) -> _Endpoint:
+    """Take an address apart; of a name's several addresses the first counts."""
+    match = _ADDRESS.fullmatch(address.strip())
+    if match is None or int(match["port"]) > HIGHEST_PORT:
+        raise ConfigError(
+            f"listen address {address!r}: want HOST:PORT, such as [::]:10025 or 127.0.0.1:10025"
+        )
+    host = match["v6"] or match["name"] or ANY_V6
+    port = int(match["port"])
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"listen address {address!r}: can't resolve {host!r}") from error
+    return _Endpoint(text=address, family=found[0][0], host=host, port=port)
+
+
+def _listen(endpoint: _Endpoint, *, v6_only: bool) -> socket.socket:
+    try:
+        return _open(endpoint, v6_only=v6_only)
+    except OSError as error:
+        if endpoint.host == ANY_V6 and error.errno in _NO_IPV6:
+            return _listen(replace(endpoint, family=socket.AF_INET, host=ANY_V4), v6_only=False)
+        reason = _REASONS.get(error.errno or 0, error.strerror)
+        raise ConfigError(f"can't listen on {endpoint.text}: {reason}") from error
+
+
+def _open(endpoint: _Endpoint, *, v6_only: bool) -> socket.socket:
+    with contextlib.ExitStack() as undo:
+        listener = undo.enter_context(socket.socket(endpoint.family, socket.SOCK_STREAM))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if endpoint.family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
+        listener.bind((endpoint.host, endpoint.port))
+        listener.listen(BACKLOG)
+        undo.pop_all()
+    return listener

@@ -1,0 +1,182 @@
+"""The HTTP server: uvicorn with listeners, limits and an ending of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from aps_exporter import __version__
+from aps_exporter.web.connections import (
+    ACCEPT_BURST,
+    HEADER_BYTES,
+    Connections,
+    GuardedProtocol,
+    Limits,
+)
+from aps_exporter.web.listen import BACKLOG, listen, url_of
+
+__all__ = ["ServerThread", "serve"]
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_RELIEF = 64
+"""Idle connections to close when the system has no more to give."""
+_LAST_WORDS_S = 0.5
+"""For answers that say that we are stopping."""
+_THREAD_S = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+def serve(
+    app: ASGIApp,
+    addresses: Sequence[str],
+    ready: Callable[[list[str]], None] | None = None,
+    limits: Limits | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; `ready` gets the URLs once the server answers.
+
+    Raises ConfigError when it can't listen on one of the addresses.
+    """
+    listeners = listen(addresses)
+    _Server(app, listeners, limits or Limits(), ready).run(listeners)
+
+
+class ServerThread:
+    """The server in a thread, as a context manager: for tests and for the demo."""
+
+    def __init__(
+        self, app: ASGIApp, addresses: Sequence[str], limits: Limits | None = None
+    ) -> None:
+        """Listen, but don't answer yet."""
+        self._listeners = listen(addresses)
+        self._started = threading.Event()
+        self.urls = [url_of(listener) for listener in self._listeners]
+        self._server = _Server(
+            app, self._listeners, limits or Limits(), lambda _: self._started.set()
+        )
+        self._thread = threading.Thread(
+            target=self._server.run, args=(self._listeners,), name="server", daemon=True
+        )
+
+    @property
+    def url(self) -> str:
+        """Give the URL of the first address."""
+        return self.urls[0]
+
+    @property
+    def port(self) -> int:
+        """Give the port of the first address."""
+        return int(self.url.rpartition(":")[2])
+
+    def __enter__(self) -> Self:
+        """Start, and wait until the server answers."""
+        self._thread.start()
+        self._started.wait(_THREAD_S)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop as on SIGTERM."""
+        self._server.should_exit = True
+        self._thread.join(_THREAD_S)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, guarded."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        listeners: list[socket.socket],
+        limits: Limits,
+        ready: Callable[[list[str]], None] | None,
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="asyncio",
+                http=GuardedProtocol,
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                # Its warnings report other people's malformed requests, its infos say what we say.
+                log_level=logging.ERROR,
+                access_log=_log.isEnabledFor(logging.DEBUG),
+                proxy_headers=False,
+                server_header=False,
+                headers=[
+                    ("server", f"aps-exporter/{__version__}"),
+                    ("x-content-type-options", "nosniff"),
+                ],
+                backlog=ACCEPT_BURST,
+                h11_max_incomplete_event_size=HEADER_BYTES,
+                timeout_keep_alive=limits.idle_s,
+                timeout_graceful_shutdown=limits.stop_s,
+            )
+        )
+        self._connections = Connections(limits)
+        self.server_state = self._connections
+        self._listeners = listeners
+        self._ready = ready
+        self._relieved_at = float("-inf")
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept, and say so."""
+        asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
+        await super().startup(sockets)
+        urls = []
+        for listener in self._listeners:
+            # asyncio has set the kernel's queue to the size of its own bursts.
+            listener.listen(BACKLOG)
+            urls.append(url_of(listener))
+            _log.info("listening on %s", urls[-1])
+        if self._ready is not None:
+            self._ready(urls)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what is running within the limit, then close what is still open."""
+        _log.info("stopping")
+        await super().shutdown(sockets)
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=_LAST_WORDS_S)
+        self._connections.drop_all()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on the first signal; unlike uvicorn, don't die of it afterwards: the exit is 0."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in _STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """Free files when accepting fails for want of them; asyncio tries again in a second."""
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in _EXHAUSTED:
+            loop.default_exception_handler(context)
+        elif loop.time() - self._relieved_at >= 1:
+            self._relieved_at = loop.time()
+            _log.warning("can't accept connections (%s); closing idle ones", error.strerror)
+            self._connections.drop_idle(_RELIEF)
