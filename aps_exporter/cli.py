@@ -41,13 +41,20 @@ class _Commands(click.Group):
         return command
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="aps-exporter")
-def aps_exporter() -> None:
+@click.pass_context
+def aps_exporter(context: click.Context) -> None:
     """Read an APsystems ECU and tell Prometheus, people and PVOutput what it says.
 
     Every option has an environment variable, APS_EXPORTER_<COMMAND>_<OPTION>.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -64,7 +71,7 @@ def _run(args: Sequence[str] | None) -> int:
             auto_envvar_prefix="APS_EXPORTER",
         )
     except click.ClickException as error:
-        error.show()
+        click.echo(f"aps-exporter: {error.format_message()} See --help.", err=True)
         return EXIT_USAGE
     except ApsError as error:
         for line in error.problems if isinstance(error, ConfigError) else (str(error),):

@@ -177,10 +177,10 @@ class Settings(_Section):
         allow_inf_nan=False,
         description="seconds that a reading is shared; 0: overlapping only",
     )
-    # The ECU goes round every 300 s and may need that long itself, so less would always be stale.
+    # The ECU goes round every 300 s, so less than about 600 makes a roof flap; a test may want that.
     stale_after: Seconds = Field(
         default=1800.0,
-        ge=600,
+        ge=60,
         le=86_400,
         allow_inf_nan=False,
         description="seconds after which a report isn't about now",

@@ -166,4 +166,4 @@ def split_panel_id(panel_id: str) -> tuple[str, str]:
 def _mean(values: Iterable[float | None]) -> float | None:
     """Average the values that are known."""
     known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    return round(sum(known) / len(known), 6) if known else None

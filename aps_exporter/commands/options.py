@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from aps_exporter.config import Settings, load_settings, warnings_of
+from aps_exporter.config import PVOutputSettings, Settings, load_settings, warnings_of
+from aps_exporter.errors import ConfigError
 
 __all__ = ["ecu_options", "listen_option", "log_option", "make_settings", "start_log"]
 
@@ -25,6 +27,7 @@ _ECU_OPTIONS = (
     click.option("--timeout", help="Seconds that a whole poll may take [5]"),
     click.option("--max-age", help="Seconds that a reading is shared [10]"),
     click.option("--stale-after", help="Seconds after which a report isn't about now [1800]"),
+    click.option("--state-dir", help="Folder of state.sqlite3 [the user's state folder]"),
     click.option("--expected-count", help="How many panels should report"),
     click.option(
         "--scale-missing/--no-scale-missing",
@@ -69,10 +72,22 @@ def start_log(level: str) -> None:
     logging.getLogger("urllib3").setLevel(logging.INFO)
 
 
+def _pvoutput_environment() -> dict[str, str | None]:
+    """Take what PVOutput needs from the environment; a key has no place on a command line."""
+    prefix = click.get_current_context().auto_envvar_prefix
+    return {
+        f"pvoutput.{key}": os.environ.get(f"{prefix}_PVOUTPUT_{key.upper()}")
+        for key in PVOutputSettings.model_fields
+    }
+
+
 def make_settings(options: Mapping[str, object]) -> Settings:
     """Make the settings of `ecu_options`, and say what is odd about them."""
-    overrides = dict(options)
+    overrides = {**options, **_pvoutput_environment()}
     file = overrides.pop("config")
+    if not file and not overrides["host"]:
+        message = "no ECU is given: say --host ADDRESS or --config FILE"
+        raise ConfigError(message)
     settings = load_settings(file if isinstance(file, Path) else None, overrides)
     for warning in warnings_of(settings):
         click.echo(f"aps-exporter: warning: {warning}", err=True)

@@ -48,6 +48,8 @@ COUNT: Final = Quantity(units={})
 # none, comes out as -60 (read in the vendor's published source).
 CELSIUS: Final = Quantity(units={"°c": 1, "oc": 1, "℃": 1, "c": 1}, absent=frozenset({-60.0}))
 
+# Blanks around it included; keeps what a hostile page leaves in the caches small.
+_LONGEST: Final = 100
 _DASHES = "-\N{EN DASH}\N{EM DASH}"
 _SIGNS: Final = str.maketrans(
     {
@@ -80,6 +82,8 @@ def read_number(text: str, quantity: Quantity) -> float | None:
     could be either (``0,500``, ``1234,500``) nothing is guessed. ``None``: a mark for "no value",
     such as ``-``, ``- W`` or the unit alone. Raises `UnreadableError` for anything else.
     """
+    if len(text) > _LONGEST:
+        raise UnreadableError(text)
     text = text.translate(_SIGNS).strip().lower()
     if match := _NUMBER.fullmatch(text):
         factor = _factor(match["unit"], quantity)
@@ -96,6 +100,8 @@ def read_number(text: str, quantity: Quantity) -> float | None:
 @lru_cache(maxsize=64)
 def read_time(text: str) -> datetime | None:
     """Read ``2023-02-11 15:49:24``, the ECU's wall clock; ``None`` for a dash or an empty cell."""
+    if len(text) > _LONGEST:
+        raise UnreadableError(text)
     text = text.strip()
     if not text.strip(_DASHES):
         return None

@@ -17,7 +17,6 @@ from aps_exporter.ecu.cells import (
     HERTZ,
     VOLTS,
     WATTS,
-    Quantity,
     UnreadableError,
     read_number,
     read_time,
@@ -28,7 +27,7 @@ from aps_exporter.model import Channel, EcuInfo, Inverter, PhaseVoltage, Table, 
 __all__ = ["parse_home", "parse_table"]
 
 # Headings of the table page. English ones are on captured pages; the Chinese ones were read in the
-# vendor's published source, where no heading for the id was found: it is the first column there.
+# vendor's published source, where no heading for the id was found: it is the first one not known.
 HEADINGS: Final = {
     "inverter id": "id",
     "current power": "power",
@@ -90,10 +89,9 @@ _SPAN: Final = re.compile(r"[2-9]|[1-9][0-9]{1,3}")
 _WORD: Final = re.compile(r"[ -~]{1,64}")
 _GONE: Final = re.compile(rb"404\W{0,9}(?:page )?not found", re.IGNORECASE)
 _CLOCK: Final = re.compile(
-    rb"setFullYear\(\s*(\d{4})\s*\).{0,99}?setMonth\(\s*(\d{1,2})\s*\).{0,99}?"
-    rb"setDate\(\s*(\d{1,2})\s*\).{0,99}?setHours\(\s*(\d{1,2})\s*\).{0,99}?"
-    rb"setMinutes\(\s*(\d{1,2})\s*\).{0,99}?setSeconds\(\s*(\d{1,2})\s*\)",
-    re.DOTALL,
+    rb"setFullYear\(\s*(\d{4})\s*\)[^(]{0,99}setMonth\(\s*(\d{1,2})\s*\)[^(]{0,99}"
+    rb"setDate\(\s*(\d{1,2})\s*\)[^(]{0,99}setHours\(\s*(\d{1,2})\s*\)[^(]{0,99}"
+    rb"setMinutes\(\s*(\d{1,2})\s*\)[^(]{0,99}setSeconds\(\s*(\d{1,2})\s*\)"
 )
 
 
@@ -103,12 +101,14 @@ def parse_table(body: bytes) -> Table:
     Raises `EcuPageError`: the page is gone, cut off, or holds no such table.
     """
     for table in _document(body).iter("table"):
-        rows = _rows(table)
+        spans = _Spans()
+        rows = _rows(table, spans)
         for row in rows:
             columns = _columns(row)
             if columns is not None:
                 _require_closed(body)
-                return _TableReader(columns=columns, width=len(row)).read(rows)
+                spans.width = len(row)
+                return _TableReader(columns=columns, spans=spans).read(rows)
     raise _no_table(body)
 
 
@@ -119,7 +119,7 @@ def parse_home(body: bytes) -> EcuInfo:
     """
     values: dict[str, str] = {}
     for table in _document(body).iter("table"):
-        for label, text in (row[:2] for row in _rows(table) if len(row) > 1):
+        for label, text in (row[:2] for row in _rows(table, _Spans()) if len(row) > 1):
             name = LABELS.get(_normal(label))
             if name is not None:
                 values.setdefault(name, " ".join(text.split()))
@@ -159,21 +159,36 @@ class _Rows:
     temperature_c: float | None = None
     reported_at: datetime | None = None
 
+    def inverter(self, serial: str) -> Inverter:
+        return Inverter(
+            serial=serial,
+            channels=tuple(self.channels),
+            grid_voltages=tuple(
+                PhaseVoltage(phase=phase, voltage_v=volts)
+                for phase, volts in self.voltages.items()
+            ),
+            grid_frequency_hz=self.frequency_hz,
+            temperature_c=self.temperature_c,
+            reported_at=self.reported_at,
+        )
+
 
 @dataclass(slots=True)
 class _TableReader:
     """Reads the rows below the heading."""
 
     columns: dict[str, int]
-    width: int
+    spans: _Spans
     inverters: dict[str, _Rows] = field(default_factory=dict)
     unreadable: list[UnreadableCell] = field(default_factory=list)
     duplicate_rows: int = 0
     _ids: set[str] = field(default_factory=set)
 
     def read(self, rows: Iterator[list[str]]) -> Table:
+        """Read all rows that begin with an inverter's or a panel's id."""
+        id_position = self.columns["id"]
         for row in rows:
-            row_id = row[self.columns["id"]].strip() if len(row) > self.columns["id"] else ""
+            row_id = row[id_position].strip() if len(row) > id_position else ""
             panel = _PANEL_ID.fullmatch(row_id)
             if panel is None and not _BARE_ID.fullmatch(row_id):
                 continue
@@ -181,50 +196,49 @@ class _TableReader:
                 self.duplicate_rows += 1
                 continue
             self._ids.add(row_id)
-            self._read_row(row_id, panel, row)
+            if len(row) == self.spans.width:
+                cells = row
+            else:
+                self._give_up(row_id, "row", " | ".join(row))
+                cells = [""] * self.spans.width
+            if panel:
+                self._read_row(row_id, panel["serial"], panel["channel"], cells)
+            else:
+                self._read_row(row_id, row_id, None, cells)
         return Table(
-            inverters=tuple(
-                Inverter(
-                    serial=serial,
-                    channels=tuple(said.channels),
-                    grid_voltages=tuple(
-                        PhaseVoltage(phase=phase, voltage_v=volts)
-                        for phase, volts in said.voltages.items()
-                    ),
-                    grid_frequency_hz=said.frequency_hz,
-                    temperature_c=said.temperature_c,
-                    reported_at=said.reported_at,
-                )
-                for serial, said in self.inverters.items()
-            ),
+            inverters=tuple(said.inverter(serial) for serial, said in self.inverters.items()),
             unreadable=tuple(self.unreadable),
             duplicate_rows=self.duplicate_rows,
         )
 
-    def _read_row(self, row_id: str, panel: re.Match[str] | None, row: list[str]) -> None:
-        serial = panel["serial"] if panel else row_id
+    def _read_row(self, row_id: str, serial: str, channel: str | None, row: list[str]) -> None:
         said = self.inverters.get(serial)
+        known = self.spans.carried if said else []  # cells that a row of this inverter had before
         if said is None:
             said = self.inverters[serial] = _Rows()
-        if len(row) != self.width:
-            self._give_up(row_id, "row", " | ".join(row))
-            row = [""] * self.width
         power_w = self._number(row_id, row, "power")
-        if panel or power_w is not None:
-            channel = Channel(
-                id=row_id,
-                name=panel["channel"] if panel else "",
-                power_w=power_w,
-                dc_voltage_v=self._number(row_id, row, "dc_voltage"),
+        if channel is not None or power_w is not None:
+            said.channels.append(
+                Channel(
+                    id=row_id,
+                    name=channel or "",
+                    power_w=power_w,
+                    dc_voltage_v=self._number(row_id, row, "dc_voltage"),
+                )
             )
-            said.channels.append(channel)
         self._read_voltage(row_id, row, said)
-        if said.frequency_hz is None:
-            said.frequency_hz = self._number(row_id, row, "frequency")
-        if said.temperature_c is None:
-            said.temperature_c = self._number(row_id, row, "temperature")
-        if said.reported_at is None:
-            said.reported_at = self._time(row_id, row)
+        if self.columns.get("frequency") not in known:
+            frequency_hz = self._number(row_id, row, "frequency")
+            if said.frequency_hz is None:
+                said.frequency_hz = frequency_hz
+        if self.columns.get("temperature") not in known:
+            temperature_c = self._number(row_id, row, "temperature")
+            if said.temperature_c is None:
+                said.temperature_c = temperature_c
+        if self.columns.get("time") not in known:
+            reported_at = self._time(row_id, row)
+            if said.reported_at is None:
+                said.reported_at = reported_at
 
     def _read_voltage(self, row_id: str, row: list[str], said: _Rows) -> None:
         """Read ``230 V``, the same in each row, or ``A: 231 V``, another phase in each."""
@@ -232,8 +246,6 @@ class _TableReader:
         position = self.columns.get("voltage")
         if position is not None and (match := _PHASE.match(row[position])):
             phase, row[position] = match[1].upper(), row[position][match.end() :]
-        elif "" in said.voltages:
-            return
         volts = self._number(row_id, row, "voltage")
         if volts is not None:
             said.voltages.setdefault(phase, volts)
@@ -279,14 +291,18 @@ def _document(body: bytes) -> etree._Element:
     return etree.Element("html") if document is None else document
 
 
-def _rows(table: etree._Element) -> Iterator[list[str]]:
+def _rows(table: etree._Element, spans: _Spans) -> Iterator[list[str]]:
     """Give the texts of each row's cells, with cells that span rows repeated in each of them.
 
-    Every element from one `tr` to the next belongs to that row, however wrongly they are nested.
+    Every element from one `tr` to the next belongs to that row, however wrongly they are nested,
+    unless a table inside this one has it.
     """
     row: list[etree._Element] = []
-    spans = _Spans()
-    for element in table.iter("tr", "td", "th"):
+    elements: Iterator[etree._Element] = table.iter("tr", "td", "th")
+    if next(table.iterdescendants("table"), None) is not None:
+        inner = {element for nested in table.iterdescendants("table") for element in nested.iter()}
+        elements = (element for element in elements if element not in inner)
+    for element in elements:
         if element.tag != "tr":
             row.append(element)
         elif row:
@@ -305,25 +321,32 @@ class _Spans:
     """
 
     width: int = 0
+    """Cells of a full row, known from the heading on."""
+    carried: list[int] = field(default_factory=list)
+    """Positions of the present row's cells that are an earlier row's."""
+    number: int = 0
+    """Of the row, counted from the full row above."""
     reaching: list[tuple[int, int, str]] = field(default_factory=list)
-    """Position, for how many more rows, and the text."""
+    """Position, number of the first row that isn't reached any more, and the text."""
 
     def fill(self, row: list[etree._Element]) -> list[str]:
         """Give the texts of a row, its own and those that reach into it."""
         texts = ["".join(cell.itertext()) if len(cell) else cell.text or "" for cell in row]
-        if len(row) >= self.width:
-            self.width = len(row)
+        if len(texts) >= self.width:
+            self.carried = []
+            self.number = 0
             self.reaching = [
-                (position, int(span) - 1, texts[position])
+                (position, int(span), texts[position])
                 for position, cell in enumerate(row)
                 if (span := cell.get("rowspan")) is not None and _SPAN.fullmatch(span)
             ]
-        elif self.reaching:
-            for position, _, text in self.reaching:
-                texts.insert(position, text)
-            self.reaching = [
-                (position, rows - 1, text) for position, rows, text in self.reaching if rows > 1
-            ]
+        else:
+            self.carried = []
+            self.number += 1
+            for position, end, text in self.reaching:
+                if self.number < end:
+                    texts.insert(position, text)
+                    self.carried.append(position)
         return texts
 
 
@@ -336,7 +359,11 @@ def _columns(row: list[str]) -> dict[str, int] | None:
             columns.setdefault(name, position)
     if "power" not in columns or not columns.keys() & {"voltage", "frequency", "time"}:
         return None
-    columns.setdefault("id", 0)
+    if "id" not in columns:
+        unknown = sorted(set(range(len(row))) - set(columns.values()))
+        if not unknown:
+            return None
+        columns["id"] = unknown[0]
     return columns
 
 
@@ -346,7 +373,8 @@ def _normal(text: str) -> str:
 
 def _require_closed(body: bytes) -> None:
     """Refuse a page whose table doesn't end: numbers may be cut in two."""
-    page = body.lower()
+    shown, *rest = body.lower().split(b"<!--")
+    page = shown + b"".join(part.partition(b"-->")[2] for part in rest)
     if page.rfind(b"</table") < page.rfind(b"<table"):
         message = "the page is cut off: its table has no end"
         raise EcuPageError(message, "page_truncated")

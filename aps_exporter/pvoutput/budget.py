@@ -1,4 +1,4 @@
-"""The hour's quota, the pace and the pauses: when the next request may go out, and of which kind."""
+"""The hour's quota, the pace and the pauses: when the next request may go out, and which."""
 
 from __future__ import annotations
 

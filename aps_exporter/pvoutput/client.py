@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, Self, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -131,7 +131,7 @@ def _rate(headers: Mapping[str, str]) -> Rate | None:
 
 def _is_loopback(url: str) -> bool:
     host = urlsplit(url).hostname or ""
-    return host == "localhost" or host == "::1" or host.startswith("127.")
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def _reason(error: BaseException) -> str:
@@ -156,7 +156,7 @@ class _Watch:
         self._timer = threading.Timer(deadline.remaining(), self._cut)
         self._timer.daemon = True
 
-    def __enter__(self) -> _Watch:
+    def __enter__(self) -> Self:
         self._timer.start()
         return self
 

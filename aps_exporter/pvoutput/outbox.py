@@ -32,6 +32,19 @@ __all__ = ["Counts", "Outbox"]
 _KEPT: Final = timedelta(days=2)
 _MOST_DEAD: Final = 1000
 
+_ADD_SAMPLE: Final = (
+    f"INSERT INTO outbox_samples (system, {SAMPLE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  names of ours
+    " ON CONFLICT DO UPDATE SET built = 0, received = excluded.received,"
+    " power_w = excluded.power_w, temperature_c = excluded.temperature_c,"
+    " grid_voltage_v = excluded.grid_voltage_v, grid_frequency_hz = excluded.grid_frequency_hz"
+    " WHERE excluded.received > outbox_samples.received"
+)
+_MARK_BUILT: Final = "UPDATE outbox_samples SET built = 1 WHERE system = ? AND at >= ? AND at < ?"
+_ONE_ENTRY: Final = f"SELECT {ENTRY} FROM outbox_records WHERE system = ? AND start = ?"  # noqa: S608  as above
+_PUT_RECORD: Final = (
+    f"INSERT OR REPLACE INTO outbox_records (system, {RECORD}, state, error, change)"  # noqa: S608  as above
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _DROP_OLDEST: Final = (
     "DELETE FROM outbox_records WHERE system = ? AND state = '{state}' AND start IN"
     " (SELECT start FROM outbox_records WHERE system = ? AND state = '{state}'"
@@ -63,16 +76,7 @@ class Outbox:
         values = sample_values(sample)
 
         def work(db: sqlite3.Connection) -> bool:
-            cursor = db.execute(
-                f"INSERT INTO outbox_samples (system, {SAMPLE}) VALUES (?,?,?,?,?,?,?,?,?,?)"
-                " ON CONFLICT DO UPDATE SET built = 0, received = excluded.received,"
-                " power_w = excluded.power_w, temperature_c = excluded.temperature_c,"
-                " grid_voltage_v = excluded.grid_voltage_v,"
-                " grid_frequency_hz = excluded.grid_frequency_hz"
-                " WHERE excluded.received > outbox_samples.received",
-                (self._system, *values),
-            )
-            return cursor.rowcount > 0
+            return db.execute(_ADD_SAMPLE, (self._system, *values)).rowcount > 0
 
         return self.store.transact(work)
 
@@ -98,30 +102,20 @@ class Outbox:
         """
 
         def work(db: sqlite3.Connection) -> bool:
-            old = db.execute(
-                f"SELECT {ENTRY} FROM outbox_records WHERE system = ? AND start = ?",
-                (self._system, to_seconds(record.start)),
-            ).fetchone()
+            key = (self._system, to_seconds(record.start))
             if built_until is not None:
-                db.execute(
-                    "UPDATE outbox_samples SET built = 1 WHERE system = ? AND at >= ? AND at < ?",
-                    (self._system, to_seconds(record.start), to_seconds(built_until)),
-                )
-            told = False
-            if old is not None:
-                known = to_entry(old)
-                if known.record == record:
-                    return False
-                if record.source == "ecu" and known.record.source == "own":
-                    return False
-                told = known.state == "sent"
-            marks = ",".join("?" * 8)
-            db.execute(
-                f"INSERT OR REPLACE INTO outbox_records (system, {RECORD}, state, error)"
-                f" VALUES (?, {marks}, ?, ?)",
-                # what PVOutput was told otherwise is corrected, even to a zero of the night
-                (self._system, *record_values(record), "pending" if told else state, error),
-            )
+                db.execute(_MARK_BUILT, (*key, to_seconds(built_until)))
+            row = db.execute(_ONE_ENTRY, key).fetchone()
+            old = to_entry(row) if row else None
+            if old is not None and (
+                old.record == record or (record.source == "ecu" and old.record.source == "own")
+            ):
+                return False
+            # what PVOutput was told otherwise is corrected, even to a zero of the night
+            fate = "pending" if old is not None and old.state == "sent" else state
+            change = old.change + 1 if old is not None else 0
+            values = (self._system, *record_values(record), fate, error, change)
+            db.execute(_PUT_RECORD, values)
             return True
 
         return self.store.transact(work)
@@ -164,33 +158,37 @@ class Outbox:
         marks = ",".join("?" * len(states))
         return self._entries(f"state IN ({marks}) ORDER BY start", *states)
 
-    def sent(self, starts: Iterable[datetime]) -> None:
-        """Mark what PVOutput has taken."""
-        self._update("state = 'sent', error = ''", starts)
+    def sent(self, entries: Iterable[Entry]) -> None:
+        """Mark what PVOutput has taken, unless the record was built anew meanwhile."""
+        self._update("state = 'sent', error = ''", entries)
 
-    def bury(self, starts: Iterable[datetime], error: str) -> None:
+    def bury(self, entry: Entry, error: str) -> None:
         """Set aside what PVOutput will never take, with its words."""
-        self._update("state = 'dead', error = ?", starts, error)
+        self._update("state = 'dead', error = ?", [entry], error)
 
-    def defer(self, starts: Iterable[datetime], error: str, until: datetime) -> None:
+    def defer(self, entries: Iterable[Entry], error: str, until: datetime) -> None:
         """Count an attempt and let the records wait."""
-        self._update("attempts = attempts + 1, error = ?, next_try = ?", starts, error, until)
+        self._update("attempts = attempts + 1, error = ?, next_try = ?", entries, error, until)
 
-    def send_alone(self, starts: Iterable[datetime]) -> None:
+    def say(self, entries: Iterable[Entry], error: str) -> None:
+        """Note the last words about records that still wait."""
+        self._update("error = iif(state = 'pending', ?, error)", entries, error)
+
+    def send_alone(self, entries: Iterable[Entry]) -> None:
         """Keep records out of batches."""
-        self._update("alone = 1", starts)
+        self._update("alone = 1", entries)
 
-    def strip_energy(self, starts: Iterable[datetime]) -> None:
+    def strip_energy(self, entries: Iterable[Entry]) -> None:
         """Leave the energy out of records from now on."""
-        self._update("energy_wh = NULL, lifetime = 0", starts)
+        self._update("energy_wh = NULL, lifetime = 0", entries)
 
-    def revive(self, starts: Iterable[datetime]) -> None:
+    def revive(self, entries: Iterable[Entry]) -> None:
         """Let dead records try again."""
-        self._update("state = 'pending', attempts = 0, alone = 1, next_try = 0", starts)
+        self._update("state = 'pending', attempts = 0, alone = 1, next_try = 0", entries)
 
-    def drop(self, starts: Iterable[datetime]) -> None:
+    def drop(self, entries: Iterable[Entry]) -> None:
         """Forget records."""
-        keys = [(self._system, to_seconds(start)) for start in starts]
+        keys = [(self._system, to_seconds(entry.record.start)) for entry in entries]
         self.store.transact(
             lambda db: db.executemany(
                 "DELETE FROM outbox_records WHERE system = ? AND start = ?", keys
@@ -268,8 +266,8 @@ class Outbox:
     def _rows(self, query: str, values: tuple[int | str, ...]) -> list[Row]:
         return self.store.transact(lambda db: db.execute(query, values).fetchall())
 
-    def _update(self, change: str, starts: Iterable[datetime], *values: str | datetime) -> None:
+    def _update(self, change: str, entries: Iterable[Entry], *values: str | datetime) -> None:
         new = [to_seconds(v) if isinstance(v, datetime) else v for v in values]
-        rows = [(*new, self._system, to_seconds(start)) for start in starts]
-        query = f"UPDATE outbox_records SET {change} WHERE system = ? AND start = ?"  # noqa: S608  ours
+        rows = [(*new, self._system, to_seconds(e.record.start), e.change) for e in entries]
+        query = f"UPDATE outbox_records SET {change} WHERE system = ? AND start = ? AND change = ?"  # noqa: S608  ours
         self.store.transact(lambda db: db.executemany(query, rows))

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 Row = tuple[Any, ...]
-"""A row as sqlite3 gives it; its types are those of the columns."""
+"""A row as sqlite3 gives it: it knows the columns' types, not we."""
 
 State = Literal["pending", "dead", "sent", "skipped"]
 
@@ -44,7 +44,7 @@ SCRIPTS: Final = (
         energy_wh INTEGER, lifetime INTEGER NOT NULL, source TEXT NOT NULL,
         state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
         alone INTEGER NOT NULL DEFAULT 0, next_try INTEGER NOT NULL DEFAULT 0,
-        error TEXT NOT NULL DEFAULT '',
+        error TEXT NOT NULL DEFAULT '', change INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (system, start)) WITHOUT ROWID;
     CREATE INDEX outbox_by_state ON outbox_records (system, state, start);
     CREATE TABLE outbox_notes (
@@ -62,7 +62,7 @@ SAMPLE: Final = (
 RECORD: Final = (
     "start, power_w, temperature_c, grid_voltage_v, grid_frequency_hz, energy_wh, lifetime, source"
 )
-ENTRY: Final = f"{RECORD}, state, attempts, alone, error"
+ENTRY: Final = f"{RECORD}, state, attempts, alone, error, change"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,8 @@ class Entry:
     """A batch didn't take it: it goes by itself."""
     error: str = ""
     """PVOutput's last words about it."""
+    change: int = 0
+    """How often the record was built anew: what is said of another version doesn't hold for it."""
 
 
 def to_seconds(moment: datetime) -> int:
@@ -136,7 +138,7 @@ def record_values(record: Record) -> Row:
 def to_entry(row: Row) -> Entry:
     """Read the columns of `ENTRY`."""
     start, power_w, temperature, voltage, frequency, energy, lifetime, source, *fate = row
-    state, attempts, alone, error = fate
+    state, attempts, alone, error, change = fate
     return Entry(
         record=Record(
             start=to_moment(start),
@@ -152,4 +154,5 @@ def to_entry(row: Row) -> Entry:
         attempts=attempts,
         alone=bool(alone),
         error=error,
+        change=change,
     )

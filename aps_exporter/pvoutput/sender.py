@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import logging
-import random
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import takewhile
 from typing import Final
 
-from aps_exporter.errors import PVOutputError
-from aps_exporter.pvoutput.answers import Answer, Verdict, classify
-from aps_exporter.pvoutput.budget import Budget
+from aps_exporter.pvoutput.answers import Answer, Verdict
 from aps_exporter.pvoutput.client import Service
+from aps_exporter.pvoutput.link import Link
 from aps_exporter.pvoutput.outbox import Outbox
 from aps_exporter.pvoutput.reactions import Reactions
 from aps_exporter.pvoutput.records import form, line
 from aps_exporter.pvoutput.rows import Entry
 from aps_exporter.pvoutput.site import Site
-from aps_exporter.pvoutput.status import Tally
 from aps_exporter.pvoutput.system import parse_system
 
 __all__ = ["Sender"]
@@ -28,12 +25,13 @@ __all__ = ["Sender"]
 log = logging.getLogger(__name__)
 
 _TIDY: Final = timedelta(minutes=10)
-_SYSTEM_AGAIN: Final = timedelta(days=1)
+_SYSTEM_DAILY: Final = timedelta(days=1)
 _SYSTEM_AT_START: Final = timedelta(hours=1)
 _SYSTEM_RETRY: Final = timedelta(minutes=15)
-_PROBE: Final = timedelta(hours=1)
 _LIVE_SLOTS: Final = 3
 """For how many intervals after its start a slot counts as news."""
+_LOOK: Final = 300
+"""Records to look at for the next batch: some may go alone, a batch has 100 at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,134 +41,141 @@ class Job:
     entries: tuple[Entry, ...]
     backlog: bool
 
-    @property
-    def starts(self) -> list[datetime]:
-        """The slots in it."""
-        return [entry.record.start for entry in self.entries]
-
 
 class Sender:
-    """Knows what to send next, and when; `reactions` knows what answers mean for the records."""
+    """Knows what to send next; `Link` knows whether it may, `Reactions` what the answer means."""
 
-    def __init__(  # noqa: PLR0913  a rim: everything that varies comes in here
+    def __init__(
         self,
         outbox: Outbox,
         service: Service,
+        link: Link,
         site: Site,
-        tally: Tally,
         *,
         now: Callable[[], datetime],
-        luck: random.Random,
     ) -> None:
-        """Take up where an earlier life stopped; its credentials are tried anew."""
+        """Take up where an earlier life stopped."""
         self._outbox = outbox
         self._service = service
+        self._link = link
         self._site = site
-        self._tally = tally
         self._now = now
-        self._luck = luck
-        self.budget = Budget.restored(outbox.note("budget"))
-        self.suspended_until: datetime | None = None
-        """Credentials were refused: no request before, one probe then."""
-        self._reactions = Reactions(outbox, site, tally)
+        self._reactions = Reactions(outbox, site, link.tally)
         self._tidy_at: datetime | None = None
         asked = outbox.note("asked").get("at")
-        asked_at = datetime.fromtimestamp(asked, now().tzinfo) if isinstance(asked, float) else None
-        self._system_at = now() if asked_at is None else asked_at + _SYSTEM_AT_START
-        self._started = False
-        """A first getsystem is due even if nothing waits: it tries the credentials."""
-        self._failing_since: datetime | None = None
+        self._system_at = now()
+        self._starting = True
+        """The first getsystem tries the credentials, so it needn't wait for something to send."""
+        if isinstance(asked, int | float):
+            self._system_at = datetime.fromtimestamp(asked, UTC) + _SYSTEM_AT_START
 
     def step(self) -> datetime | None:
         """Send at most one request; gives when to come again, ``None``: when there is news."""
         now = self._now()
         self._tidy(now)
-        ready = self.budget.ready_at(now)
-        if self.suspended_until is not None:
-            ready = max(ready, min(self.suspended_until, now + _PROBE))
+        ready = self._link.ready_at(now)
         if ready > now:
             return ready
-        if self._system_due(now):
-            return self._when_free(now, self._ask_system, backlog=False)
         waits = []
-        for job in self._jobs(now):
-            wait = self.budget.exhausted_until(
-                now, backlog=job.backlog, interval=self._site.interval, luck=self._luck
-            )
+        for backlog, send in self._choices(now):
+            wait = self._link.exhausted_until(now, self._site.interval, backlog=backlog)
             if wait is None:
-                return self._send(job, now)
+                send()
+                return self._link.ready_at(self._now())
             waits.append(wait)
-        waits += filter(None, [self._outbox.next_try()])
-        later = [wait for wait in waits if wait > now]
-        return min(later, default=None)
+        waits += filter(None, [self._outbox.next_try(), self._reactions.backlog_held(now)])
+        return min((wait for wait in waits if wait > now), default=None)
 
-    def _when_free(
-        self, now: datetime, ask: Callable[[datetime], None], *, backlog: bool
-    ) -> datetime:
-        wait = self.budget.exhausted_until(
-            now, backlog=backlog, interval=self._site.interval, luck=self._luck
-        )
-        if wait is not None:
-            return wait
-        ask(now)
-        return self.budget.ready_at(self._now())
+    def _choices(self, now: datetime) -> Iterator[tuple[bool, Callable[[], None]]]:
+        """Give whether it can wait, and how to do it, for all that could be sent; urgent first."""
+        if self._link.suspended_until is not None:
+            oldest = tuple(self._outbox.due(now, most=1))
+            probe = Job(entries=oldest, backlog=False)
+            yield False, partial(self._send, probe) if oldest else self._ask_system
+            return
+        if now >= self._system_at and (self._starting or self._outbox.next_try() is not None):
+            yield False, self._ask_system
+        for job in self._jobs(now):
+            yield job.backlog, partial(self._send, job)
 
     def _jobs(self, now: datetime) -> Iterator[Job]:
-        """Give what could be sent, most urgent first.
+        """Give what waits, most urgent first.
 
-        With energy the day goes out in order, for PVOutput wants it never to fall; without, news
-        comes first.
+        With energy a day goes out in order, for PVOutput wants it never to fall; without, news
+        comes before the backlog.
         """
         newest = self._outbox.due(now, newest_first=True, most=1)
         if not newest:
             return
-        news_until = newest[0].record.start + _LIVE_SLOTS * timedelta(minutes=self._site.interval)
-        live = newest[0] if now < news_until else None
-        if self.suspended_until is not None:
-            yield Job(entries=tuple(self._outbox.due(now, most=1)), backlog=False)
-            return
-        alone = [Job(entries=(live,), backlog=False)] if live is not None else []
+        fresh = _LIVE_SLOTS * timedelta(minutes=self._site.interval)
+        live = tuple(entry for entry in newest if now < entry.record.start + fresh)
         in_order = self._site.policy.energy != "none"
-        if not in_order:
-            yield from alone
+        if live and not in_order:
+            yield Job(entries=live, backlog=False)
         backlog = self._backlog(now)
-        if backlog and not self._reactions.backlog_held(now):
-            yield Job(entries=backlog, backlog=backlog != (live,))
-        if in_order:
-            yield from alone
+        if self._reactions.backlog_held(now) is None:
+            yield Job(entries=backlog, backlog=backlog != live)
+        if live and in_order:
+            yield Job(entries=live, backlog=False)
 
     def _backlog(self, now: datetime) -> tuple[Entry, ...]:
-        """Give the part of a bisected batch that is next, else the oldest that go together."""
-        due = self._outbox.due(now)
-        part = self._reactions.next_part()
-        chosen = [entry for entry in due if entry.record.start in part]
-        if chosen:
-            return tuple(chosen)
+        """Give the next part of a batch that is taken apart, else the oldest that go together."""
+        due = self._outbox.due(now, most=_LOOK)
+        while part := self._reactions.next_part():
+            chosen = tuple(entry for entry in due if entry.record.start in part)
+            if chosen:
+                return chosen
+            self._reactions.skip_part()
         if due[0].alone:
             return (due[0],)
         kind = due[0].record.lifetime
         batch = takewhile(lambda e: not e.alone and e.record.lifetime == kind, due)
         return tuple(batch)[: self._reactions.batch_size]
 
-    def _send(self, job: Job, now: datetime) -> datetime:
-        self.budget.count(now, backlog=job.backlog)
-        self._keep_budget()
-        self._tally.uploads += 1
-        answer = self._request(lambda: self._call(job))
+    def _send(self, job: Job) -> None:
+        self._link.tally.uploads += 1
+        entries = job.entries
+        reply = self._link.ask(lambda: self._call(entries), backlog=job.backlog)
         now = self._now()
-        verdict = self._general(answer, now)
-        if verdict is Verdict.OK and self._reactions.stored(job.entries, answer, now):
-            self._worked(now)
-        else:
-            self._tally.upload_failures += 1
-            if verdict is Verdict.OK:
-                self._failed(answer, now)
-            elif verdict is not None and self._reactions.refused(
-                job.entries, verdict, answer.text, now
-            ):
-                self._answered(now)
-            elif verdict is not None:
-                self._suspend(answer, now)
-            self._outbox.say(job.starts, answer.text)
-        self._keep_budget()
-        return self.budget.ready_at(now)
+        if reply.verdict is Verdict.OK:
+            if self._reactions.stored(entries, reply.text, now):
+                return
+            self._link.failed(f"its answer to a batch can't be read: {reply.text}")
+        elif reply.verdict is not None and not self._reactions.refused(
+            entries, reply.verdict, reply.text, now
+        ):
+            self._link.suspend(reply.text)
+        self._link.tally.upload_failures += 1
+        self._outbox.say(entries, reply.text)
+
+    def _call(self, entries: tuple[Entry, ...]) -> Answer:
+        zone, fields = self._site.zone, self._site.fields
+        if len(entries) == 1:
+            return self._service.add_status(form(entries[0].record, zone, fields))
+        lines = [line(entry.record, zone, fields) for entry in entries]
+        return self._service.add_batch(lines, lifetime=entries[0].record.lifetime)
+
+    def _ask_system(self) -> None:
+        """Ask how the owner set up the system; without an answer that helps, defaults serve."""
+        reply = self._link.ask(self._service.get_system)
+        now = self._now()
+        self._starting = False
+        self._system_at = now + _SYSTEM_RETRY
+        if reply.verdict is Verdict.OK:
+            known = self._site.learn(parse_system(reply.text), now)
+            self._outbox.write_note("system", known)
+            self._outbox.write_note("asked", {"at": now.timestamp()})
+            self._system_at = now + _SYSTEM_DAILY
+        elif reply.answered:
+            self._site.settled = True
+
+    def _tidy(self, now: datetime) -> None:
+        """Drop what is too old or too much, now and then."""
+        if self._tidy_at is not None and self._tidy_at - _TIDY <= now < self._tidy_at:
+            return
+        self._tidy_at = now + _TIDY
+        expired, overflow = self._outbox.tidy(now, now - self._site.longest_wait)
+        self._link.tally.count("expired", expired)
+        self._link.tally.count("overflow", overflow)
+        if expired or overflow:
+            log.warning("%d statuses were too old, %d too many: lost", expired, overflow)

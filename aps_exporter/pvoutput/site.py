@@ -1,4 +1,4 @@
-"""What is known of the owner's system: the configuration's word, else PVOutput's, else a default."""
+"""What is known of the owner's system: by the configuration, else by PVOutput, else a default."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Store:
     version to the next.
     """
 
-    def __init__(  # noqa: PLR0913  all but two are for tests and have defaults
+    def __init__(
         self,
         folder: Path,
         part: str,
@@ -90,21 +90,24 @@ class Store:
         The claim is a lock of the operating system on a file beside the outbox: it ends with the
         process, however that ends.
         """
-        if self._claim is not None:
-            return True
-        try:
+        with self._lock:
+            if self._claim is None:
+                self._claim = self._locked_file()
+            return self._claim is not None
+
+    def _locked_file(self) -> sqlite3.Connection | None:
+        lock = _in_memory()  # serves where no file can: then nothing is shared either
+        with suppress(sqlite3.OperationalError):
             lock = sqlite3.connect(
                 self._folder / LOCK_NAME, timeout=0, isolation_level=None, check_same_thread=False
             )
-        except sqlite3.OperationalError:
-            return True  # no folder, so nothing that two processes could share
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.DatabaseError as error:
-            lock.close()
-            return _code(error) not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-        self._claim = lock
-        return True
+            if _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+                lock.close()
+                return None
+        return lock
 
     def close(self) -> None:
         """Close the file and give up the claim."""

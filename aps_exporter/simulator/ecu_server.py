@@ -76,19 +76,19 @@ class EcuServer:
 
     async def start(self) -> None:
         """Open the ports; raises `OSError` if one is taken."""
-        self._reserved = _bind(self.settings.host, self.port)
-        self.port = self._reserved.getsockname()[1]
         try:
+            self._reserved = _bind(self.settings.host, self.port)
+            self.port = self._reserved.getsockname()[1]
             if self.settings.control_port is not None:
-                taken = _bind(self.settings.host, self.settings.control_port)
-                self.control_port = taken.getsockname()[1]
+                control = _bind(self.settings.host, self.settings.control_port)
+                self.control_port = control.getsockname()[1]
                 self._control = await asyncio.start_server(
-                    self._serve_control, sock=taken, limit=LONGEST_HEAD
+                    self._serve_control, sock=control, limit=LONGEST_HEAD
                 )
+            await self._open_or_close()
         except OSError:
-            self._reserved.close()
+            await self.stop()
             raise
-        await self._open_or_close()
 
     async def stop(self) -> None:
         """Close everything, open connections included."""
@@ -119,15 +119,20 @@ class EcuServer:
         While they are, a socket that is bound but doesn't listen keeps the port ours.
         """
         refuse = self.gateway.has("refuse")
-        if refuse and self._listener is not None:
-            self._listener.close()
-            self._listener = None
-            self._reserved = _bind(self.settings.host, self.port)
-        elif not refuse and self._reserved is not None:
-            reserved, self._reserved = self._reserved, None
+        if refuse:
+            if self._listener is not None:
+                self._listener.close()
+                self._listener = None
+                self._reserved = _bind(self.settings.host, self.port)
+            if self._reserved is not None:
+                # With reuse allowed on both sides, another could listen where we only hold.
+                self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        elif self._reserved is not None:
+            self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._listener = await asyncio.start_server(
-                self._serve_ecu, sock=reserved, limit=LONGEST_HEAD
+                self._serve_ecu, sock=self._reserved, limit=LONGEST_HEAD
             )
+            self._reserved = None
 
     async def _serve_ecu(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._serve(reader, writer, is_control=False)

@@ -127,7 +127,7 @@ class Gateway:
                 ecu_id=ecu_id,
                 firmware=firmware,
                 timezone=self._zone()[0].key,
-                energy_lifetime_wh=self.plant.lifetime_wh(finished) - self._lost_wh(finished),
+                energy_lifetime_wh=self.plant.lifetime_wh(finished, self._lost(finished)),
                 energy_today_wh=self._energy_today_wh(now),
                 power_w=0.0 if asleep else power_w,
                 inverters=len(self.plant.units),
@@ -224,16 +224,16 @@ class Gateway:
             self._lost_before_w += self._lost_w.pop(min(self._lost_w))
         self._settled = finished
 
-    def _lost_wh(self, last: int, first: int | None = None) -> float:
-        """Add up what faults have cost up to a sweep, from the beginning or from the `first`."""
+    def _lost(self, last: int, first: int | None = None) -> int:
+        """Add up the watts that faults cost up to a sweep, from the beginning or the `first`."""
         lost = (w for slot, w in self._lost_w.items() if (first or slot) <= slot <= last)
-        return (sum(lost) + (0 if first else self._lost_before_w)) * SWEEP_S / 3600
+        return sum(lost) + (0 if first else self._lost_before_w)
 
     def _energy_today_wh(self, now: datetime) -> float:
         first, last = self._first_of_day(now), self._finished(now)
         if last < first:
             return 0.0
-        return self.plant.energy_wh(first, last) - self._lost_wh(last, first)
+        return self.plant.energy_wh(first, last, self._lost(last, first))
 
     def _first_of_day(self, now: datetime) -> int:
         return self.plant.slot(self._midnight(now)) + 1

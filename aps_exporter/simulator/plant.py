@@ -17,6 +17,8 @@ SWEEP_S = 300
 """An ECU asks all its inverters once in five minutes."""
 _DAY_SLOTS = 86400 // SWEEP_S
 _KEPT_DAYS = 4
+_EXACT_DAYS = 20
+"""So many days are worked out one by one, at about 20 ms for a usual roof."""
 _PANEL_WP = 315.0
 _BUILT = date(2021, 4, 1)
 _MEAN_HOURS_PER_DAY = 2.4
@@ -148,13 +150,18 @@ class Plant:
         sums = self._day(day)
         return sums[index + 1] - sums[index]
 
-    def energy_wh(self, first: int, last: int) -> float:
-        """Add up the sweeps `first` to `last`, both included; each stands for five minutes."""
-        return (self._sum_w(last + 1) - self._sum_w(first)) * SWEEP_S / 3600
+    def energy_wh(self, first: int, last: int, lost_w: int = 0) -> float:
+        """Add up the sweeps `first` to `last`, both included; each stands for five minutes.
 
-    def lifetime_wh(self, slot: int) -> float:
+        `lost_w`: what faults have taken from them, in the sum.
+        """
+        return (self._sum_w(first, last + 1) - lost_w) * SWEEP_S / 3600
+
+    def lifetime_wh(self, slot: int, lost_w: int = 0) -> float:
         """Return what the roof has made up to a sweep, since it was built."""
-        return self._before_wh + self.energy_wh(self._first_block * _DAY_SLOTS, slot)
+        first = self._first_block * _DAY_SLOTS
+        made_w = self._sum_w(first, slot + 1) if slot >= first else -self._sum_w(slot + 1, first)
+        return self._before_wh + (made_w - lost_w) * SWEEP_S / 3600
 
     def _unit(self, index: int, kind: Kind) -> Unit:
         return Unit(
@@ -242,17 +249,24 @@ class Plant:
         hour = math.cos(math.tau * ((epoch_s / 3600 - 14) / 24))
         return 10 + 8 * year + 4 * hour + 6 * (noise(self._seed, _AIR, epoch_s / 200000) - 0.5)
 
-    def _sum_w(self, slot: int) -> int:
-        """Add up all sweeps before `slot`, from the first day; negative for an earlier one."""
-        day, index = divmod(slot, _DAY_SLOTS)
-        earlier, later = sorted((day, self._first_block))
-        whole = sum(self._total(each) for each in range(earlier, later))
-        return (whole if day >= self._first_block else -whole) + self._day(day)[index]
+    def _sum_w(self, first: int, end: int) -> int:
+        """Add up the sweeps from `first` until before `end`.
 
-    def _total(self, day: int) -> int:
-        if day not in self._totals:
-            self._totals[day] = self._day(day)[-1]
-        return self._totals[day]
+        Where a jump of the clock has skipped many days, each of them counts as a mean one, until
+        it is visited.
+        """
+        first_day, first_index = divmod(first, _DAY_SLOTS)
+        end_day, end_index = divmod(end, _DAY_SLOTS)
+        days = range(first_day, end_day)
+        unknown = [day for day in days if day not in self._totals]
+        if len(unknown) > _EXACT_DAYS:
+            mean_w = int(self.rated_w * _MEAN_HOURS_PER_DAY * 3600 / SWEEP_S)
+            self._totals |= dict.fromkeys(unknown, mean_w)
+        else:
+            for day in unknown:
+                self._day(day)
+        whole = sum(self._totals[day] for day in days)
+        return whole + self._day(end_day)[end_index] - self._day(first_day)[first_index]
 
     def _day(self, day: int) -> tuple[int, ...]:
         """Return the running sums over a day's sweeps, 0 first."""
@@ -264,6 +278,7 @@ class Plant:
             while len(self._days) >= _KEPT_DAYS:
                 del self._days[next(iter(self._days))]
             self._days[day] = tuple(sums)
+            self._totals[day] = sums[-1]
         return self._days[day]
 
 

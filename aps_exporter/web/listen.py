@@ -85,7 +85,9 @@ def _listen(endpoint: _Endpoint, *, v6_only: bool) -> socket.socket:
 
 def _open(endpoint: _Endpoint, *, v6_only: bool) -> socket.socket:
     with contextlib.ExitStack() as undo:
-        listener = undo.enter_context(socket.socket(endpoint.family, socket.SOCK_STREAM))
+        # asyncio sends without delay (40 ms) only on sockets that name the protocol.
+        listener = socket.socket(endpoint.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        undo.enter_context(listener)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if endpoint.family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)

@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
 import uvicorn
@@ -93,7 +93,7 @@ class ServerThread:
         traceback: TracebackType | None,
     ) -> None:
         """Stop as on SIGTERM."""
-        self._server.should_exit = True
+        self._server.stop()
         self._thread.join(_THREAD_S)
 
 
@@ -136,10 +136,24 @@ class _Server(uvicorn.Server):
         self._listeners = listeners
         self._ready = ready
         self._relieved_at = float("-inf")
+        self._told_to_stop = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def stop(self) -> None:
+        """Begin to stop; safe to call from other threads and from signal handlers."""
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._told_to_stop.set)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop on a signal, and don't wait for anything on a second ^C."""
+        super().handle_exit(sig, frame)
+        self.stop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept, and say so."""
-        asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._on_loop_error)
         await super().startup(sockets)
         urls = []
         for listener in self._listeners:
@@ -149,6 +163,12 @@ class _Server(uvicorn.Server):
             _log.info("listening on %s", urls[-1])
         if self._ready is not None:
             self._ready(urls)
+
+    async def main_loop(self) -> None:
+        """Sleep until told to stop; uvicorn's would look ten times a second."""
+        while not await self.on_tick(0):  # sets the time in the answers, too
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._told_to_stop.wait(), 1)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what is running within the limit, then close what is still open."""

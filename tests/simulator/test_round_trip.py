@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aps_exporter.ecu.pages import parse_home, parse_table
@@ -60,7 +60,7 @@ def inverters(draw: st.DrawFn) -> Inverter:
     )
 
 
-plants = st.lists(inverters(), max_size=8, unique_by=lambda inverter: inverter.serial)
+plants = st.lists(inverters(), max_size=6, unique_by=lambda inverter: inverter.serial)
 counts = st.integers(0, 500)
 words = st.from_regex(r"[A-Z]?[0-9](\.[0-9]{1,2}){0,2}[A-Z&<>\"']?", fullmatch=True)
 # Two decimals of a kilowatt hour are all that a page has.
@@ -91,6 +91,7 @@ def _as_written(inverter: Inverter, style: PageStyle) -> Inverter:
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: f"{style.family}-{style.language}")
+@settings(max_examples=50, deadline=None)
 @given(plant=plants)
 def test_any_plant_comes_back_from_its_table_page(style: PageStyle, plant: list[Inverter]) -> None:
     """Plant → page → parser gives the plant, but for what the page has no room for."""
@@ -102,6 +103,7 @@ def test_any_plant_comes_back_from_its_table_page(style: PageStyle, plant: list[
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: f"{style.family}-{style.language}")
+@settings(max_examples=50, deadline=None)
 @given(info=infos, connected_at=st.none() | times)
 def test_any_ecu_comes_back_from_its_home_page(
     style: PageStyle, info: EcuInfo, connected_at: datetime | None

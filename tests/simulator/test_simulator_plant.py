@@ -145,6 +145,18 @@ def test_lifetime_never_falls_and_grows_by_what_is_made() -> None:
     assert min(counts) > 1_000_000
 
 
+def test_a_jump_over_months_counts_mean_days() -> None:
+    """Lifetime grows over a jump by what such a time brings about, and on the way back shrinks."""
+    plant = _plant()
+    start = plant.lifetime_wh(plant.slot(SUMMER))
+    year = plant.lifetime_wh(plant.slot(SUMMER + timedelta(days=365))) - start
+    back = plant.lifetime_wh(plant.slot(SUMMER - timedelta(days=365))) - start
+
+    assert 4_000_000 < year < 7_000_000
+    assert -7_000_000 < back < -4_000_000
+    assert start == plant.lifetime_wh(plant.slot(SUMMER))
+
+
 def test_a_summer_day_brings_more_than_a_winter_day() -> None:
     """Six kilowatts peak bring 15 to 50 kWh around midsummer, 1 to 12 kWh around midwinter."""
     plant = _plant()

@@ -1,7 +1,7 @@
 """An exporter of an invented ECU as a process of its own, for what only a process can show.
 
-Prints a line for each thing that happens. Its ECU answers when a line comes on stdin. An argument
-is the limit of open files, a second one the seconds that it may take to stop.
+Prints a line for each thing that happens. Its ECU answers when a line comes on stdin. Arguments:
+``files=64`` limits the open files, others are fields of `Limits`.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def read(_deadline: Deadline) -> Reading:
     )
 
 
-if len(sys.argv) > 1:
-    files = int(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+settings = {name: int(value) for name, _, value in (a.partition("=") for a in sys.argv[1:])}
+files = settings.pop("files", 1024)
+resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
 serve(
     create_app(Wiring(read=read, summarize=Roster().summarize, timeout_s=60)),
     ["127.0.0.1:0"],
     ready=lambda urls: say(urls[0]),
-    limits=Limits(stop_s=int(sys.argv[2])) if len(sys.argv) > 2 else None,
+    limits=Limits(**settings),
 )
 say("ended")

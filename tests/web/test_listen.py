@@ -59,10 +59,10 @@ def test_without_ipv6_any_address_is_ipv4(monkeypatch: pytest.MonkeyPatch) -> No
     """On a machine without IPv6 ``[::]`` falls back to all IPv4 addresses."""
     real = socket.socket
 
-    def without_ipv6(family: int, kind: int) -> socket.socket:
+    def without_ipv6(family: int, kind: int, protocol: int) -> socket.socket:
         if family == socket.AF_INET6:
             raise OSError(errno.EAFNOSUPPORT, "no IPv6 here")
-        return real(family, kind)
+        return real(family, kind, protocol)
 
     monkeypatch.setattr(socket, "socket", without_ipv6)
     with listen(["[::]:0"])[0] as listener:
@@ -123,6 +123,12 @@ def test_privileged_port_is_a_configuration_error() -> None:
     """A port that needs more rights says so."""
     with pytest.raises(ConfigError, match="no permission for this port"):
         listen(["127.0.0.1:1"])
+
+
+def test_answers_are_sent_without_delay() -> None:
+    """The listener says that it is TCP, for asyncio then turns off Nagle's delay of 40 ms."""
+    with listen(["127.0.0.1:0"])[0] as listener:
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 def test_name_is_listened_on(ecu: Ecu, start: Start) -> None:

@@ -335,7 +335,7 @@ def test_sigterm_answers_the_running_scrape(process: Callable[..., Process]) -> 
 
 def test_sigterm_does_not_wait_for_ever(process: Callable[..., Process]) -> None:
     """An ECU that is slower than the limit doesn't keep us: the scrape is told so; exit 0."""
-    exporter = process("1000", "1")
+    exporter = process("stop_s=1")
     scraper = exporter.begin_scrape()
     exporter.process.send_signal(signal.SIGTERM)
     scraper.join(TIMEOUT_S)
@@ -348,7 +348,7 @@ def test_sigterm_does_not_wait_for_ever(process: Callable[..., Process]) -> None
 
 def test_second_interrupt_ends_at_once(process: Callable[..., Process]) -> None:
     """Who presses ^C twice doesn't want to wait for an ECU."""
-    exporter = process("1000", "60")
+    exporter = process("stop_s=60")
     with connect(exporter.client) as scraper:
         scraper.sendall(GET.replace(b"/-/healthy", b"/metrics"))
         assert exporter.line() == "polling"
@@ -367,7 +367,7 @@ def test_idle_connections_never_stop_us(process: Callable[..., Process], files: 
         if hard != resource.RLIM_INFINITY and hard < 1500:
             pytest.skip("the test itself may not open 1,000 connections")
         resource.setrlimit(resource.RLIMIT_NOFILE, (1500, hard))
-    exporter = process(str(files))
+    exporter = process(f"files={files}")
     with contextlib.ExitStack() as idle:
         connections = [idle.enter_context(connect(exporter.client)) for _ in range(1000)]
         health = exporter.client.fetch("/-/healthy").status
@@ -380,6 +380,18 @@ def test_idle_connections_never_stop_us(process: Callable[..., Process], files: 
     assert (health, scrape) == (200, 120.0)
     assert (still_open == 1000) == (files == 4096)
     assert "Traceback" not in _stopped(exporter)
+
+
+def test_running_out_of_files_closes_idle_connections(process: Callable[..., Process]) -> None:
+    """When the system refuses more files than we counted with, idle clients pay, not scrapes."""
+    exporter = process("files=64", "connections=1000000")
+    with contextlib.ExitStack() as idle:
+        for _ in range(100):
+            idle.enter_context(connect(exporter.client))
+        exporter.let_the_ecu_answer()
+
+        assert exporter.client.fetch("/metrics").sample("aps_power_watts") == 120.0
+    assert "can't accept connections (Too many open files); closing idle ones" in _stopped(exporter)
 
 
 def _is_open(connection: socket.socket) -> bool:

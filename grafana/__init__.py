@@ -1,0 +1,1 @@
+"""Grafana dashboards: made here, drawn here, imported by anybody."""

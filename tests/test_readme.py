@@ -1,0 +1,104 @@
+"""The README says what the code does: its tables are made from the code's own."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from starlette.routing import Route
+
+from aps_exporter.cli import aps_exporter
+from aps_exporter.config import PVOutputSettings, Settings
+from aps_exporter.deadline import Deadline
+from aps_exporter.metrics.exporter import ExporterCollector
+from aps_exporter.metrics.families import FAMILIES
+from aps_exporter.model import Reading
+from aps_exporter.summary import Roster
+from aps_exporter.web.app import Wiring, create_app
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+CONTEXT = click.Context(aps_exporter)
+COMMANDS = [aps_exporter.get_command(CONTEXT, name) for name in aps_exporter.list_commands(CONTEXT)]
+
+
+def unread(_deadline: Deadline) -> Reading:
+    """Stand in for an ECU that nobody asks."""
+    raise AssertionError
+
+
+def section(heading: str) -> str:
+    """Give the text below a heading, up to the next one of its level."""
+    match = re.search(
+        rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE
+    )
+    assert match, f"the README has no section {heading!r}"
+    return match[1]
+
+
+def first_column(heading: str) -> list[str]:
+    """Give the code in the first cells of a section's tables."""
+    return re.findall(r"^\| `([^`]+)`", section(heading), re.MULTILINE)
+
+
+def metric_rows() -> Iterator[str]:
+    """Make the table of metrics."""
+    for family in FAMILIES:
+        labels = ", ".join(family.labels) or "–"
+        yield f"| `{family.name}` | {family.kind} | {labels} | {family.help} |"
+
+
+def test_metrics_table_is_the_codes_table() -> None:
+    """Each metric has its row, in the code's order and words."""
+    rows = [row for row in section("Metrics").splitlines() if row.startswith("| `aps_")]
+    expected = list(metric_rows())
+
+    assert rows[: len(expected)] == expected
+
+
+def test_exporters_own_metrics_are_listed() -> None:
+    """The exporter's own families are in the README too."""
+    own = [
+        f"{f.name}_total" if f.type == "counter" else f.name
+        for f in ExporterCollector(shared=lambda: 0).describe()
+    ]
+
+    assert set(own) <= set(first_column("Metrics"))
+
+
+def test_every_command_is_listed() -> None:
+    """The table of commands has all commands, in the order of --help."""
+    assert first_column("Commands") == aps_exporter.list_commands(CONTEXT)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
+def test_every_command_has_help_with_an_example(command: click.Command) -> None:
+    """A command's help says what it does, and shows how."""
+    assert command.help
+    assert "Example:" in command.help
+
+
+def test_every_configuration_key_is_listed() -> None:
+    """The table of keys has each key of the settings, and no other."""
+    keys = [*Settings.model_fields, *(f"pvoutput.{key}" for key in PVOutputSettings.model_fields)]
+
+    assert sorted(first_column("Configuration")) == sorted(set(keys) - {"pvoutput"})
+
+
+def test_every_route_is_listed() -> None:
+    """The table of routes has each path that is served."""
+    app = create_app(Wiring(read=unread, summarize=Roster().summarize, timeout_s=5))
+
+    assert first_column("HTTP") == [route.path for route in app.routes if isinstance(route, Route)]
+
+
+def test_every_dependency_is_listed_with_its_reason() -> None:
+    """A run-time dependency has a row that says why it is there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [re.split(r"[<>=~!;\[ ]", entry)[0] for entry in project["dependencies"]]
+
+    assert sorted(first_column("Dependencies")) == sorted(needed)
