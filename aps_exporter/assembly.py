@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from prometheus_client.registry import Collector
+
 from aps_exporter.config import Settings
 from aps_exporter.ecu.poller import Poller
+from aps_exporter.roster.memory import Memory
+from aps_exporter.roster.table import roster_file
 from aps_exporter.summary import PanelName, Roster
 
-__all__ = ["make_poller", "make_roster"]
+__all__ = ["utc_now", "make_poller", "make_roster", "make_sun_collectors", "roster_key"]
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def make_poller(settings: Settings, now: Callable[[], datetime] = _utc_now) -> Poller:
+def make_poller(settings: Settings, now: Callable[[], datetime] = utc_now) -> Poller:
     """Make what reads the ECU; `now` is another clock than the world's for a simulated one."""
     return Poller(
         base_url=settings.base_url,
@@ -29,13 +33,34 @@ def make_poller(settings: Settings, now: Callable[[], datetime] = _utc_now) -> P
     )
 
 
-def make_roster(settings: Settings) -> Roster:
-    """Make what knows who should be there."""
+def make_roster(settings: Settings, *, lasting: bool = False) -> Roster:
+    """Make what knows who should be there, by the state file if `lasting`; it wants closing."""
+    file = roster_file(settings.state_dir) if lasting else None
     return Roster(
         expected_count=settings.expected_count,
         scale_missing=settings.scale_missing,
         names={
-            panel_id: PanelName(name=panel.name or panel_id, group=panel.group)
+            panel_id: PanelName(name=panel.name or "", group=panel.group)
             for panel_id, panel in settings.panels.items()
         },
+        memory=Memory(ecu=roster_key(settings), file=file),
     )
+
+
+def roster_key(settings: Settings) -> str:
+    """Name the ECU's roster among those in the state file."""
+    return settings.host.casefold()
+
+
+def make_sun_collectors(
+    settings: Settings, now: Callable[[], datetime] = utc_now
+) -> tuple[Collector, ...]:
+    """Make what tells the sun's height over the roof, if its place is known."""
+    if settings.latitude is None or settings.longitude is None:
+        return ()
+    # Without a place nobody has to load the astronomy.
+    from aps_exporter.metrics.sun import SunCollector  # noqa: PLC0415
+    from aps_exporter.sun import Place  # noqa: PLC0415
+
+    place = Place(latitude=settings.latitude, longitude=settings.longitude)
+    return (SunCollector(elevation_deg=place.sun_elevation_deg, now=now),)

@@ -41,6 +41,8 @@ __all__ = [
 FrequencyKey = Literal["v7", "v8", "v9", "v10", "v11", "v12"]
 Whole = Annotated[int, Field(ge=0, le=100_000), BeforeValidator(checks.not_a_boolean)]
 Seconds = Annotated[float, BeforeValidator(checks.not_a_boolean)]
+Latitude = Annotated[float, Field(ge=-90, le=90), BeforeValidator(checks.not_a_boolean)]
+Longitude = Annotated[float, Field(ge=-180, le=180), BeforeValidator(checks.not_a_boolean)]
 Id = Annotated[
     str, BeforeValidator(checks.digits_as_text), WithJsonSchema({"type": ["string", "integer"]})
 ]
@@ -177,7 +179,6 @@ class Settings(_Section):
         allow_inf_nan=False,
         description="seconds that a reading is shared; 0: overlapping only",
     )
-    # The ECU goes round every 300 s, so less than about 600 makes a roof flap; a test may want that.
     stale_after: Seconds = Field(
         default=1800.0,
         ge=60,
@@ -190,6 +191,11 @@ class Settings(_Section):
     )
     pvoutput: PVOutputSettings = Field(
         default_factory=PVOutputSettings, description="what goes to PVOutput.org"
+    )
+    # Stands before `longitude`, whose check needs it.
+    latitude: Latitude | None = Field(default=None, description="of the roof, in degrees north")
+    longitude: Longitude | None = Field(
+        default=None, validate_default=True, description="of the roof, in degrees east"
     )
     state_dir: Path = Field(
         default_factory=lambda: default_state_dir(os.environ),
@@ -208,6 +214,14 @@ class Settings(_Section):
         if info.data.get("scale_missing") and not count:
             raise ValueError("must be at least 1 when scale_missing is true")
         return count or None
+
+    @field_validator("longitude")
+    @classmethod
+    def _both_or_none(cls, longitude: float | None, info: ValidationInfo) -> float | None:
+        """Take a place whole or not at all; a latitude that is wrong has been told already."""
+        if "latitude" in info.data and (longitude is None) != (info.data["latitude"] is None):
+            raise ValueError("latitude and longitude belong together: give both or none")
+        return longitude
 
     @field_validator("state_dir")
     @classmethod

@@ -79,10 +79,10 @@ def to_json(summary: Summary, now: datetime) -> str:
 
 def _rows(summary: Summary) -> Iterator[tuple[str, float | None]]:
     """Give the roster's panels, and after them the inverters that were never contacted."""
-    for panel in summary.panels:
-        yield panel.id, panel.power_w
+    panels = {panel.id: panel.power_w for panel in summary.panels}
+    yield from panels.items()
     for inverter in summary.reading.inverters:
-        if not inverter.channels:
+        if not inverter.channels and inverter.serial not in panels:
             yield inverter.serial, None
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aps_exporter.model import Channel, Inverter, Reading
+from aps_exporter.roster.members import Members, given_name
+from aps_exporter.roster.memory import Memory
+from aps_exporter.roster.states import State, States
 
 __all__ = ["Panel", "PanelName", "Roster", "Summary", "split_panel_id"]
 
@@ -15,7 +17,8 @@ __all__ = ["Panel", "PanelName", "Roster", "Summary", "split_panel_id"]
 class PanelName:
     """What the owner calls a panel."""
 
-    name: str
+    name: str = ""
+    """Empty: as it was renamed, else its id."""
     group: str = ""
 
 
@@ -48,9 +51,12 @@ class Summary:
 
     reading: Reading
     panels: tuple[Panel, ...]
-    """The roster: panels of the page in its order, then those that the page lacks."""
+    """The roster: panels of the page in its order, then those that the page lacks.
+
+    Unused inputs, and what is retired and makes no power, are left out as if they didn't exist.
+    """
     inverters: Mapping[str, Inverter | None]
-    """The roster's inverters; ``None`` for one that the page lacks."""
+    """The roster's inverters, without retired ones; ``None`` for one that the page lacks."""
     expected_count: int | None
     """As configured."""
     power_w: float | None
@@ -60,6 +66,9 @@ class Summary:
     grid_voltage_v: float | None
     grid_frequency_hz: float | None
     temperature_c: float | None
+    panel_states: Mapping[str, State] = field(default_factory=dict)
+    """The state of every panel that was ever seen, also of those left out."""
+    inverter_states: Mapping[str, State] = field(default_factory=dict)
 
     @property
     def received(self) -> int:
@@ -95,32 +104,31 @@ class Roster:
     scale_missing: bool = False
     names: Mapping[str, PanelName] = field(default_factory=dict)
     """Panel id → name and group; these panels belong to the roster even if never seen."""
-    _seen: dict[str, None] = field(default_factory=dict, init=False)
-    _serials: dict[str, None] = field(default_factory=dict, init=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    memory: Memory = field(default_factory=Memory)
+    """Knows whom earlier readings showed."""
 
     def summarize(self, reading: Reading) -> Summary:
         """Hold a reading against the roster, and remember whom it shows."""
+        members = self.memory.observe(reading)
+        states = States(members=members, now=reading.read_at, listed=self.names)
         present = {inverter.serial: inverter for inverter in reading.inverters}
-        on_page = {
-            channel.id: (inverter, channel)
-            for inverter in reading.inverters
-            for channel in inverter.channels
+        everyone = self._everyone(reading, members)
+        serials = dict.fromkeys((*present, *(member.inverter for member in members.values())))
+        serials |= dict.fromkeys(panel.inverter for panel in everyone)
+        panel_states = {p.id: states.panel(p.id, p.inverter, power_w=p.power_w) for p in everyone}
+        inverter_states = {
+            serial: states.inverter(serial, online=serial in present and present[serial].online)
+            for serial in serials
         }
-        with self._lock:
-            self._seen |= dict.fromkeys(on_page)
-            self._serials |= dict.fromkeys(present)
-            panel_ids = dict.fromkeys((*on_page, *self._seen, *self.names))
-            serials = dict.fromkeys((*present, *self._serials))
-        panels = tuple(self._panel(panel_id, on_page.get(panel_id)) for panel_id in panel_ids)
-        serials |= dict.fromkeys(panel.inverter for panel in panels)
-        online = [on_page[panel.id][0] for panel in panels if panel.online]
+        panels = tuple(p for p in everyone if panel_states[p.id] not in ("retired", "unused"))
+        by_panel = {c.id: inverter for inverter in reading.inverters for c in inverter.channels}
+        online = [by_panel[panel.id] for panel in panels if panel.online]
         power_w = sum(p.power_w for p in panels if p.power_w is not None) if online else None
         estimate = self._estimate(power_w, len(online))
         return Summary(
             reading=reading,
             panels=panels,
-            inverters={serial: present.get(serial) for serial in serials},
+            inverters={s: present.get(s) for s in serials if inverter_states[s] != "retired"},
             expected_count=self.expected_count,
             power_w=power_w,
             power_estimated_w=power_w if estimate is None else estimate,
@@ -128,18 +136,40 @@ class Roster:
             grid_voltage_v=_mean(_mean(v.voltage_v for v in i.grid_voltages) for i in online),
             grid_frequency_hz=_mean(inverter.grid_frequency_hz for inverter in online),
             temperature_c=_mean(inverter.temperature_c for inverter in online),
+            panel_states=panel_states,
+            inverter_states=inverter_states,
         )
 
-    def _panel(self, panel_id: str, found: tuple[Inverter, Channel] | None) -> Panel:
+    def close(self) -> None:
+        """Store what isn't stored yet."""
+        self.memory.close()
+
+    def _everyone(self, reading: Reading, members: Members) -> list[Panel]:
+        """Give all panels: first those of the page, then the remembered, then the listed ones."""
+        on_page = {
+            channel.id: (inverter, channel)
+            for inverter in reading.inverters
+            for channel in inverter.channels
+        }
+        remembered = (member.id for member in members.values() if member.kind == "panel")
+        ids = dict.fromkeys((*on_page, *remembered, *self.names))
+        panels = [self._panel(panel_id, on_page.get(panel_id), members) for panel_id in ids]
+        # Once an inverter has shown its inputs, its bare id is no panel's any more.
+        split = {panel.inverter for panel in panels if panel.channel}
+        return [p for p in panels if p.channel or p.id in on_page or p.id not in split]
+
+    def _panel(
+        self, panel_id: str, found: tuple[Inverter, Channel] | None, members: Members
+    ) -> Panel:
         serial, channel_name = split_panel_id(panel_id)
-        named = self.names.get(panel_id) or PanelName(name=panel_id)
+        named = self.names.get(panel_id)
         current = found[1] if found and not found[0].stale else None
         return Panel(
             id=panel_id,
             inverter=serial,
             channel=channel_name,
-            name=named.name,
-            group=named.group,
+            name=(named and named.name) or given_name(members, panel_id, serial),
+            group=named.group if named else "",
             power_w=current.power_w if current else None,
             dc_voltage_v=current.dc_voltage_v if current else None,
         )

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana.exporter import exporter
-from grafana.fleet import fleet
-from grafana.roof import roof
+from grafana.boards.exporter import exporter
+from grafana.boards.fleet import fleet
+from grafana.boards.roof import roof
 
 __all__ = ["DASHBOARDS", "FOLDER", "main", "render"]
 

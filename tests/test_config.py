@@ -101,6 +101,8 @@ def test_only_the_host_is_needed(write: Write) -> None:
         "timeout": 5,
         "max_age": 10,
         "stale_after": 1800,
+        "latitude": None,
+        "longitude": None,
         "panels": {},
         "pvoutput": {
             "publish": False,

@@ -6,9 +6,9 @@ from functools import partial
 
 import click
 
-from aps_exporter.assembly import make_poller, make_roster
+from aps_exporter.assembly import make_poller
 from aps_exporter.commands.options import log_option, start_log
-from aps_exporter.commands.serving import make_app
+from aps_exporter.commands.serving import exporter
 from aps_exporter.commands.simulator_options import make_simulator, simulator_options
 from aps_exporter.config import PanelSettings, Settings
 from aps_exporter.simulator.server import Simulator
@@ -33,8 +33,8 @@ def command(listen: str, log_level: str, **options: object) -> None:
             host=ecu.host, panels={panel_id: PanelSettings(group=group) for panel_id, group in groups}
         )
         poller = make_poller(settings, now=ecu.clock.now)
-        app = make_app(settings, poller, make_roster(settings))
-        serve(app, [listen], partial(_announce, ecu))
+        with exporter(settings, poller, ecu.clock.now, lasting=False) as app:
+            serve(app, [listen], partial(_announce, ecu))
 
 
 def _announce(ecu: Simulator, urls: list[str]) -> None:

@@ -83,7 +83,7 @@ def _pvoutput_environment() -> dict[str, str | None]:
 
 def make_settings(options: Mapping[str, object]) -> Settings:
     """Make the settings of `ecu_options`, and say what is odd about them."""
-    overrides = {**options, **_pvoutput_environment()}
+    overrides = {**_pvoutput_environment(), **options}
     file = overrides.pop("config")
     if not file and not overrides["host"]:
         message = "no ECU is given: say --host ADDRESS or --config FILE"

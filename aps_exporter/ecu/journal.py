@@ -62,12 +62,12 @@ def stale_notice(reading: Reading) -> str | None:
 
 def span(seconds: float) -> str:
     """Write a time span for people: ``45 s``, ``12 min``, ``3 h 5 min``."""
-    minutes, hours = round(seconds / 60), int(seconds // 3600)
-    if seconds < 60:  # noqa: PLR2004
-        return f"{seconds:.0f} s"
-    if not hours:
+    whole, minutes = round(seconds), round(seconds / 60)
+    if whole < 60:  # noqa: PLR2004
+        return f"{whole} s"
+    if minutes < 60:  # noqa: PLR2004
         return f"{minutes} min"
-    return f"{hours} h {minutes - 60 * hours} min"
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def _home_notice(reading: Reading) -> str | None:

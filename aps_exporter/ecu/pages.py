@@ -86,6 +86,8 @@ _PANEL_ID: Final = re.compile(r"(?P<serial>[0-9A-Za-z][0-9A-Za-z-]{0,62})-(?P<ch
 _BARE_ID: Final = re.compile(r"[0-9]{12}")
 _PHASE: Final = re.compile(r"\s*([A-Ca-c])\s*[:\uff1a]")
 _SPAN: Final = re.compile(r"[2-9]|[1-9][0-9]{1,3}")
+_WIDEST: Final = 32
+"""Columns; tables are known to have six or seven."""
 _WORD: Final = re.compile(r"[ -~]{1,64}")
 _GONE: Final = re.compile(rb"404\W{0,9}(?:page )?not found", re.IGNORECASE)
 _CLOCK: Final = re.compile(
@@ -164,8 +166,7 @@ class _Rows:
             serial=serial,
             channels=tuple(self.channels),
             grid_voltages=tuple(
-                PhaseVoltage(phase=phase, voltage_v=volts)
-                for phase, volts in self.voltages.items()
+                PhaseVoltage(phase=phase, voltage_v=volts) for phase, volts in self.voltages.items()
             ),
             grid_frequency_hz=self.frequency_hz,
             temperature_c=self.temperature_c,
@@ -332,26 +333,29 @@ class _Spans:
     def fill(self, row: list[etree._Element]) -> list[str]:
         """Give the texts of a row, its own and those that reach into it."""
         texts = ["".join(cell.itertext()) if len(cell) else cell.text or "" for cell in row]
-        if len(texts) >= self.width:
-            self.carried = []
-            self.number = 0
-            self.reaching = [
-                (position, int(span), texts[position])
-                for position, cell in enumerate(row)
-                if (span := cell.get("rowspan")) is not None and _SPAN.fullmatch(span)
-            ]
-        else:
-            self.carried = []
+        self.carried = []
+        if len(texts) < self.width:
             self.number += 1
             for position, end, text in self.reaching:
                 if self.number < end:
                     texts.insert(position, text)
                     self.carried.append(position)
+            return texts
+        self.number = 0
+        self.reaching = []
+        if len(texts) == self.width:  # a wider row is none of this table
+            self.reaching = [
+                (position, int(span), texts[position])
+                for position, cell in enumerate(row)
+                if (span := cell.get("rowspan")) is not None and _SPAN.fullmatch(span)
+            ]
         return texts
 
 
 def _columns(row: list[str]) -> dict[str, int] | None:
     """Map what we know to its position, if the row is the heading of the table we want."""
+    if len(row) > _WIDEST:
+        return None
     columns: dict[str, int] = {}
     for position, text in enumerate(row):
         name = HEADINGS.get(_normal(text))

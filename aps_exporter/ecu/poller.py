@@ -16,13 +16,14 @@ from aps_exporter.ecu.energy import LifetimeGuard
 from aps_exporter.ecu.freshness import Freshness
 from aps_exporter.ecu.journal import Journal
 from aps_exporter.ecu.pages import parse_home, parse_table
-from aps_exporter.ecu.web import Fetch, fetch
+from aps_exporter.ecu.web import LATE, Fetch, fetch
 from aps_exporter.errors import EcuError, EcuPageError, EcuTimeoutError
 from aps_exporter.model import EcuInfo, Interface, Reading, Table
 
 __all__ = ["Poller"]
 
 TABLE_PATHS: Final = ("/cgi-bin/parameters", "/index.php/realtimedata")
+CURVE_PATH: Final = "/index.php/realtimedata/old_power_graph"
 HOME_PATHS: Final[dict[Interface, str]] = {"cgi": "/cgi-bin/home", "php": "/index.php/home"}
 
 
@@ -51,6 +52,8 @@ class Poller:
     shared: int = field(default=0, init=False)
     """Reads that were answered with another reader's poll."""
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _talking: threading.Lock = field(default_factory=threading.Lock, init=False)
+    """Held by whoever asks the ECU: one at a time."""
     _running: Future[Reading] | None = field(default=None, init=False)
     _last: tuple[float, Reading] | None = field(default=None, init=False)
     _found_path: str | None = field(default=None, init=False)
@@ -77,18 +80,28 @@ class Poller:
             if running is not None:
                 self.shared += 1
             else:
-                running = self._running = Future()
+                running = Future()
                 threading.Thread(target=self._run, args=(running,), daemon=True).start()
+                self._running = running  # only now: a thread that can't start leaves nothing behind
         try:
             return running.result(deadline.remaining())
         except TimeoutError as error:
-            message = "the ECU did not answer in time"
-            raise EcuTimeoutError(message) from error
+            raise EcuTimeoutError(LATE) from error
+
+    def day_curve(self, deadline: Deadline) -> bytes:
+        """Get the JSON of today's power curve, which php ECUs keep; raises `EcuError`."""
+        if not self._talking.acquire(timeout=deadline.remaining()):
+            raise EcuTimeoutError(LATE)
+        try:
+            return self.fetch(self.base_url + CURVE_PATH, deadline)
+        finally:
+            self._talking.release()
 
     def _run(self, outcome: Future[Reading]) -> None:
         """Poll, and tell all who wait."""
         try:
-            reading = self._poll(Deadline.after(self.timeout_s))
+            with self._talking:
+                reading = self._poll(Deadline.after(self.timeout_s))
         except BaseException as error:  # noqa: BLE001  # goes to the readers, whatever it is
             if isinstance(error, EcuError):
                 self._journal.failed(error, self.monotonic())
@@ -107,7 +120,9 @@ class Poller:
         path, table = self._find_table(deadline)
         read_at, arrived = self.now(), self.monotonic()
         interface: Interface = "cgi" if path.startswith("/cgi-bin/") else "php"
-        ecu, home_error = self._read_home(interface, deadline)
+        # Readers are as patient as the poll: a home page that hangs must not take the table along.
+        patience = Deadline(deadline.at - self.timeout_s / 10)
+        ecu, home_error = self._read_home(interface, patience)
         zone = self._zone(ecu)
         judged = self._freshness.judge(
             table.inverters,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.exceptions import ChunkedEncodingError
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError
@@ -20,7 +21,7 @@ from aps_exporter.errors import EcuError, EcuPageError, EcuTimeoutError, EcuUnre
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["BODY_CAP", "Fetch", "fetch"]
+__all__ = ["BODY_CAP", "LATE", "Fetch", "fetch"]
 
 Fetch = Callable[[str, Deadline], bytes]
 """Takes a URL and a deadline; returns the body of a page or raises `EcuError`."""
@@ -45,7 +46,7 @@ def fetch(url: str, deadline: Deadline) -> bytes:
     drips; `EcuPageError` for a status other than 200, for a body over `BODY_CAP` and for one that
     stops short.
     """
-    with requests.Session() as session:
+    with _Session() as session:
         session.trust_env = False  # a proxy has no business between us and our own network
         session.mount("http://", _DeadlineAdapter())
         try:
@@ -85,24 +86,36 @@ def _body(response: requests.Response) -> bytes:
 def _translated(error: Exception, deadline: Deadline) -> EcuError:
     """Tell silence, refusal, junk and a cut from one another, by what lies at the bottom."""
     causes = list(_causes(error))
-    if deadline.remaining() == 0 or _any(causes, TimeoutError):
-        return EcuTimeoutError("the ECU did not answer in time")
-    if _any(causes, NameResolutionError):
-        return EcuUnreachableError("the ECU's name does not resolve")
-    if _any(causes, ConnectionRefusedError):
-        return EcuUnreachableError("the ECU refuses the connection")
-    if _any(causes, ConnectionError):
-        return EcuUnreachableError("the ECU closed the connection without an answer")
-    if _any(causes, IncompleteRead, BodyIncomplete):
-        return EcuPageError("the page is cut off: the ECU sent less than it said", "page_truncated")
-    if _any(causes, HTTPException, DecodeError):
-        return EcuPageError("the answer is not HTTP that we understand", "page_unrecognised")
+    if deadline.remaining() == 0:
+        return EcuTimeoutError(LATE)
+    for kinds, meaning in _MEANINGS:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return meaning()
     reasons = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
     return EcuUnreachableError(f"the ECU can't be reached: {reasons[-1] if reasons else error}")
 
 
-def _any(causes: list[BaseException], *kinds: type[BaseException]) -> bool:
-    return any(isinstance(cause, kinds) for cause in causes)
+LATE: Final = "the ECU did not answer in time"
+_MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[], EcuError]], ...]] = (
+    ((TimeoutError,), lambda: EcuTimeoutError(LATE)),
+    ((NameResolutionError,), lambda: EcuUnreachableError("the ECU's name does not resolve")),
+    ((ConnectionRefusedError,), lambda: EcuUnreachableError("the ECU refuses the connection")),
+    (
+        (ConnectionError,),
+        lambda: EcuUnreachableError("the ECU closed the connection without an answer"),
+    ),
+    (
+        (IncompleteRead, BodyIncomplete, ChunkedEncodingError),
+        lambda: EcuPageError(
+            "the page is cut off: the ECU sent less than it said", "page_truncated"
+        ),
+    ),
+    (
+        (HTTPException, DecodeError),
+        lambda: EcuPageError("the answer is not HTTP that we understand", "page_unrecognised"),
+    ),
+)
+"""What lies at the bottom → what it means; the first that fits counts."""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -116,6 +129,18 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             yield cause
             waiting += [cause.__context__, cause.__cause__, *cause.args]
             waiting.append(getattr(cause, "reason", None))
+
+
+class _Session(requests.Session):
+    """A session that knows no redirects.
+
+    Asked not to follow them, requests still reads the body of one, of any length, and fails in
+    ways of its own over where it leads.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Say that nothing leads anywhere."""
+        del resp
 
 
 class _DeadlineSocket(socket.socket):

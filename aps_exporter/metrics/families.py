@@ -282,7 +282,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         name="aps_energy_lifetime_joules_total",
         kind="counter",
-        help="Energy since installation (Lifetime generation); drops are held back until confirmed.",
+        help="Energy since installation (Lifetime generation); a drop is held back till confirmed.",
         samples=_home(lambda ecu: _joules(ecu.energy_lifetime_wh)),
     ),
     Family(

@@ -135,13 +135,10 @@ def _is_loopback(url: str) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    """Find the operating system's words at the bottom of a library's error."""
-    reason: BaseException | None = error
-    while reason is not None:
-        if isinstance(reason, OSError) and reason.strerror:
-            return reason.strerror
-        reason = reason.__cause__ or reason.__context__
-    return type(error).__name__
+    """Find what started it: libraries wrap it in long words of their own."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 class _Watch:

@@ -79,10 +79,14 @@ class Link:
         self.tally.request_seconds += time.perf_counter() - began
         now = self._now()
         self.budget.learn(answer.rate, now)
+        held, failures = self.budget.hold_until, self.budget.failures
         reply = Reply(
-            verdict=self._about_records(answer, now), text=answer.text, answered=answer.status != 0
+            verdict=self._about_records(answer, now),
+            text=answer.text,
+            answered=answer.status != 0,
         )
-        self._keep()
+        if (held, failures) != (self.budget.hold_until, self.budget.failures):
+            self._keep()
         return reply
 
     def failed(self, text: str) -> None:

@@ -31,7 +31,7 @@ _SYSTEM_RETRY: Final = timedelta(minutes=15)
 _LIVE_SLOTS: Final = 3
 """For how many intervals after its start a slot counts as news."""
 _LOOK: Final = 300
-"""Records to look at for the next batch: some may go alone, a batch has 100 at most."""
+"""Records among which the parts of a split batch are: some before them may go alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class Sender:
         self._reactions = Reactions(outbox, site, link.tally)
         self._tidy_at: datetime | None = None
         asked = outbox.note("asked").get("at")
-        self._system_at = now()
+        self._system_at: datetime | None = None
         self._starting = True
         """The first getsystem tries the credentials, so it needn't wait for something to send."""
         if isinstance(asked, int | float):
@@ -93,7 +93,7 @@ class Sender:
             probe = Job(entries=oldest, backlog=False)
             yield False, partial(self._send, probe) if oldest else self._ask_system
             return
-        if now >= self._system_at and (self._starting or self._outbox.next_try() is not None):
+        if self._system_due(now):
             yield False, self._ask_system
         for job in self._jobs(now):
             yield job.backlog, partial(self._send, job)
@@ -120,7 +120,8 @@ class Sender:
 
     def _backlog(self, now: datetime) -> tuple[Entry, ...]:
         """Give the next part of a batch that is taken apart, else the oldest that go together."""
-        due = self._outbox.due(now, most=_LOOK)
+        split = bool(self._reactions.next_part())
+        due = self._outbox.due(now, most=_LOOK if split else self._reactions.batch_size)
         while part := self._reactions.next_part():
             chosen = tuple(entry for entry in due if entry.record.start in part)
             if chosen:
@@ -154,6 +155,12 @@ class Sender:
             return self._service.add_status(form(entries[0].record, zone, fields))
         lines = [line(entry.record, zone, fields) for entry in entries]
         return self._service.add_batch(lines, lifetime=entries[0].record.lifetime)
+
+    def _system_due(self, now: datetime) -> bool:
+        """Ask at the start, and then once a day if there is something to send anyway."""
+        if self._system_at is not None and self._system_at - _SYSTEM_DAILY <= now < self._system_at:
+            return False
+        return self._starting or self._outbox.next_try() is not None
 
     def _ask_system(self) -> None:
         """Ask how the owner set up the system; without an answer that helps, defaults serve."""

@@ -10,13 +10,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from aps_exporter.config import Settings
 from aps_exporter.deadline import Deadline
 from aps_exporter.errors import EcuError
 from aps_exporter.model import Reading
+from aps_exporter.pvoutput.client import Client
 from aps_exporter.pvoutput.forwarder import Forwarder
+from aps_exporter.pvoutput.policy import from_settings
+from aps_exporter.pvoutput.redact import install
+from aps_exporter.pvoutput.status import Snapshot
 from aps_exporter.summary import Summary
 
-__all__ = ["Sidecar"]
+__all__ = ["Sidecar", "make_sidecar"]
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +79,10 @@ class Sidecar:
         if self._observed.qsize() < _MOST_OBSERVED:
             self._observed.put(summary)
 
+    def snapshot(self) -> Snapshot:
+        """Tell how things stand; never waits for anything."""
+        return self._forwarder.snapshot()
+
     def _run(self, work: Callable[[], None]) -> None:
         while not self._stopping.is_set():
             try:
@@ -119,6 +128,29 @@ class Sidecar:
         wake = self._forwarder.send()
         if not self._stopping.is_set():
             self._news.wait(_seconds_until(wake, _LONGEST_WAIT_S))
+
+
+def make_sidecar(
+    settings: Settings,
+    *,
+    read: Callable[[Deadline], Reading],
+    summarize: Callable[[Reading], Summary],
+    fetch_curve: Callable[[], bytes] | None = None,
+) -> Sidecar:
+    """Make the sidecar that the configuration asks for, and keep its key out of the log.
+
+    `fetch_curve` gets the ECU's page `old_power_graph`. Raises `ConfigError`.
+    """
+    account, policy = from_settings(settings)
+    install(account.api_key)
+    forwarder = Forwarder(
+        state_dir=settings.state_dir,
+        system_id=account.system_id,
+        service=Client(account),
+        policy=policy,
+        fetch_curve=fetch_curve,
+    )
+    return Sidecar(forwarder, read=read, summarize=summarize, timeout_s=settings.timeout)
 
 
 def _seconds_until(moment: datetime | None, longest: float) -> float:

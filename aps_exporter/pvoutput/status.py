@@ -67,4 +67,5 @@ class Tally:
         self.count("sent", len(starts))
         self.last_success = now
         self.auth_ok = True
-        self.last_sent_slot = max([*starts, *filter(None, [self.last_sent_slot])])
+        newest = [self.last_sent_slot] if self.last_sent_slot is not None else []
+        self.last_sent_slot = max([*starts, *newest], default=None)

@@ -66,6 +66,7 @@ class Store:
         self._connect = connect
         self._lock = threading.RLock()
         self._retry_at = 0.0
+        self._inode = 0
         self._claim: sqlite3.Connection | None = None
         self._connection = _in_memory()  # until the file is open
         try:
@@ -76,8 +77,10 @@ class Store:
     def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do the work wholly or not at all; after a failure of the disk, once more in memory."""
         with self._lock:
-            if self.in_memory and self._now().timestamp() >= self._retry_at:
+            if self.in_memory:
                 self._return_to_disk()
+            elif self._inode != _inode(self._path):
+                self._follow()
             try:
                 return _transaction(self._connection, work)
             except sqlite3.DatabaseError as error:
@@ -120,11 +123,28 @@ class Store:
     def _use(self, connection: sqlite3.Connection) -> None:
         self._connection.close()
         self._connection = connection
+        self._inode = _inode(self._path)
 
-    def _open_file(self) -> sqlite3.Connection:
+    def _follow(self) -> None:
+        """Go on in the file that is there now: somebody set ours aside, or deleted it."""
+        log.warning("%s was replaced: carrying on in the new one", self._path)
+        try:
+            self._use(self._open_file(self._connection))
+        except sqlite3.DatabaseError as error:
+            self._use(self._recovered(error))
+
+    def _open_file(self, source: sqlite3.Connection | None = None) -> sqlite3.Connection:
+        """Open the file; what `source` holds of our part replaces what is in it."""
         with suppress(OSError):  # sqlite will say that it can't open the file
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return self._prepared(self._connect(str(self._path)))
+        connection = self._prepared(self._connect(str(self._path)))
+        try:
+            if source is not None:
+                _transaction(connection, lambda to: _copy(source, to, self._part))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _prepared(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         try:
@@ -175,11 +195,12 @@ class Store:
         self._connection.close()
         stamp = f"{self._now():%Y%m%dT%H%M%SZ}"
         aside = self._path.with_name(f"{FILE_NAME}.corrupt-{stamp}")
-        self._path.replace(aside)
-        for suffix in ("-wal", "-shm"):
-            self._path.with_name(FILE_NAME + suffix).unlink(missing_ok=True)
+        if self._inode in {0, _inode(self._path)}:  # else somebody else has done it already
+            self._path.replace(aside)
+            for suffix in ("-wal", "-shm"):
+                self._path.with_name(FILE_NAME + suffix).unlink(missing_ok=True)
+            log.error("%s is damaged: set aside as %s, a new one is begun", self._path, aside.name)
         self.set_aside += 1
-        log.error("%s is damaged: set aside as %s, a new one is begun", self._path, aside.name)
         return self._open_file()
 
     def _memory(self, error: Exception) -> sqlite3.Connection:
@@ -193,26 +214,16 @@ class Store:
         return self._prepared(memory)
 
     def _return_to_disk(self) -> None:
-        """Put our part's tables back into the file; while that fails, stay in memory."""
-        self._retry_at = self._now().timestamp() + _RETRY_S
-        tables = [
-            name
-            for (name,) in self._connection.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, ?) = ?",
-                (len(self._part) + 1, f"{self._part}_"),
-            )
-        ]
+        """Put our part back into the file now and then; while that fails, stay in memory."""
+        now = self._now().timestamp()
+        if now < self._retry_at:
+            return
+        self._retry_at = now + _RETRY_S
         try:
-            disk = self._open_file()
-            try:
-                _transaction(disk, lambda to: _copy(self._connection, to, tables))
-            except BaseException:
-                disk.close()
-                raise
+            self._use(self._open_file(self._connection))
         except sqlite3.DatabaseError:
             log.debug("%s still can't be written", self._path, exc_info=True)
             return
-        self._use(disk)
         self.in_memory = False
         log.warning("%s can be written again", self._path)
 
@@ -233,14 +244,26 @@ def _transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connect
     return result
 
 
-def _copy(source: sqlite3.Connection, to: sqlite3.Connection, tables: list[str]) -> None:
-    """Replace the rows of these tables, whose names are our own."""
-    for table in tables:
+def _copy(source: sqlite3.Connection, to: sqlite3.Connection, part: str) -> None:
+    """Replace the rows of a part's tables; their names are ours."""
+    tables = source.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, ?) = ?",
+        (len(part) + 1, f"{part}_"),
+    ).fetchall()
+    for (table,) in tables:
         rows = source.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  a name of ours
         to.execute(f"DELETE FROM {table}")  # noqa: S608  as above
         if rows:
             marks = ",".join("?" * len(rows[0]))
             to.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608  as above
+
+
+def _inode(path: Path) -> int:
+    """Tell one file from another of the same name; 0 if there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
 
 
 def _code(error: sqlite3.Error) -> int:

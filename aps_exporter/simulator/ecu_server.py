@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from collections import deque
+from collections.abc import Coroutine
 from dataclasses import dataclass
 
 from aps_exporter.simulator.clock import Clock
@@ -52,6 +53,7 @@ class EcuServer:
         self.control_port: int | None = None
         self._in_flight = 0
         self._workers = asyncio.Semaphore(_WORKERS)
+        self._door = asyncio.Lock()
         self._reserved: socket.socket | None = None
         self._listener: asyncio.Server | None = None
         self._control: asyncio.Server | None = None
@@ -118,38 +120,38 @@ class EcuServer:
 
         While they are, a socket that is bound but doesn't listen keeps the port ours.
         """
-        refuse = self.gateway.has("refuse")
-        if refuse:
-            if self._listener is not None:
-                self._listener.close()
-                self._listener = None
-                self._reserved = _bind(self.settings.host, self.port)
-            if self._reserved is not None:
-                # With reuse allowed on both sides, another could listen where we only hold.
-                self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        elif self._reserved is not None:
-            self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._listener = await asyncio.start_server(
-                self._serve_ecu, sock=self._reserved, limit=LONGEST_HEAD
-            )
-            self._reserved = None
+        async with self._door:
+            if self.gateway.has("refuse"):
+                if self._listener is not None:
+                    self._listener.close()
+                    self._listener = None
+                    self._reserved = _bind(self.settings.host, self.port)
+                if self._reserved is not None:
+                    # With reuse allowed on both sides, another could listen where we only hold.
+                    self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+            elif self._reserved is not None:
+                self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                self._listener = await asyncio.start_server(
+                    self._serve_ecu, sock=self._reserved, limit=LONGEST_HEAD
+                )
+                self._reserved = None
 
-    async def _serve_ecu(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._serve(reader, writer, is_control=False)
+    def _serve_ecu(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._spawn(self._serve(reader, writer, is_control=False))
 
-    async def _serve_control(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        await self._serve(reader, writer, is_control=True)
+    def _serve_control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._spawn(self._serve(reader, writer, is_control=True))
+
+    def _spawn(self, conversation: Coroutine[None, None, None]) -> None:
+        """Start a task of ours; those of `asyncio.start_server` complain when cancelled."""
+        task = asyncio.get_running_loop().create_task(conversation)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_control: bool
     ) -> None:
         """Answer one request and close."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
         try:
             try:
                 request = await read_request(reader)

@@ -116,7 +116,7 @@ class Gateway:
         now = self.clock.now()
         finished = self._finished(now)
         slot = self._shown_slot(now)
-        inverters = self._faulted(slot) if slot is not None else ()
+        inverters = self._inverters(slot)
         # By night the CGI generation says 0 W beside the rows of dusk.
         asleep = self.settings.family == "cgi" and slot != finished
         power_w = sum(each.power_w or 0 for i in inverters for each in i.channels)
@@ -151,9 +151,10 @@ class Gateway:
         return self._table(style)
 
     def _table(self, style: PageStyle) -> bytes:
-        key = (self._shown_slot(self.clock.now()), self.faults, style)
+        slot = self._shown_slot(self.clock.now())
+        key = (slot, self.faults, style)
         if self._written is None or self._written[0] != key:
-            inverters = self.shown().inverters
+            inverters = self._inverters(slot)
             odd = {}
             if self.has("odd-cells"):
                 odd = {place: cell.text for place, cell in scatter(inverters).items()}
@@ -194,8 +195,10 @@ class Gateway:
         takes_s = min(25 + 3 * self.settings.inverters, 240)
         return self.plant.slot((self._frozen_at or now) - timedelta(seconds=takes_s))
 
-    def _faulted(self, slot: int) -> tuple[Inverter, ...]:
-        """Return a sweep's inverters as faults leave them."""
+    def _inverters(self, slot: int | None) -> tuple[Inverter, ...]:
+        """Return a sweep's inverters as faults leave them; none without a sweep."""
+        if slot is None:
+            return ()
         if self._swept is not None and self._swept[0] == (slot, self.faults):
             return self._swept[1]
         sweep = self.plant.sweep(self.plant.begin(slot))
@@ -218,7 +221,7 @@ class Gateway:
             self._lost_w = {slot: w for slot, w in self._lost_w.items() if slot <= finished}
         elif any(FAULTS[fault.name].change is not None for fault in self.faults):
             for slot in range(max(self._settled, finished - _REMEMBERED_SLOTS) + 1, finished + 1):
-                left = sum(c.power_w or 0 for i in self._faulted(slot) for c in i.channels)
+                left = sum(c.power_w or 0 for i in self._inverters(slot) for c in i.channels)
                 self._lost_w[slot] = self.plant.power_w(slot) - int(left)
         while len(self._lost_w) > _REMEMBERED_SLOTS:
             self._lost_before_w += self._lost_w.pop(min(self._lost_w))

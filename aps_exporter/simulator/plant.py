@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from aps_exporter.model import Channel, Inverter, PhaseVoltage
+from aps_exporter.simulator.energy import Ledger
 from aps_exporter.simulator.settings import Family, KindName, SimulatorSettings
 from aps_exporter.simulator.sun import Sky, Slope, noise, unit
 
@@ -15,10 +16,6 @@ __all__ = ["SWEEP_S", "Plant", "Sweep"]
 
 SWEEP_S = 300
 """An ECU asks all its inverters once in five minutes."""
-_DAY_SLOTS = 86400 // SWEEP_S
-_KEPT_DAYS = 4
-_EXACT_DAYS = 20
-"""So many days are worked out one by one, at about 20 ms for a usual roof."""
 _PANEL_WP = 315.0
 _BUILT = date(2021, 4, 1)
 _MEAN_HOURS_PER_DAY = 2.4
@@ -28,10 +25,8 @@ _SLOPES = (
     Slope(name="south", azimuth_deg=180, tilt_deg=35),
     Slope(name="west", azimuth_deg=265, tilt_deg=35),
 )
-_CLOUDS, _PANELS, _INVERTERS, _HERTZ, _VOLTS, _AIR, _SECOND = (
-    index * 1000 for index in range(1, 8)
-)
-"""Streams of random numbers, apart from one another."""
+_PANELS, _INVERTERS, _HERTZ, _VOLTS, _AIR, _SECOND = (index * 1000 for index in range(2, 8))
+"""Streams of random numbers, apart from one another and from the sky's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +74,7 @@ class Unit:
     kind: Kind
     slope: int
     panels: tuple[float, ...]
-    """How good each panel is, about 1."""
+    """What each panel makes of a W/m²."""
     wakes_at: float
     """W/m² at which it starts in the morning; in the evening it lasts down to half of that."""
 
@@ -102,10 +97,10 @@ class Plant:
         self.rated_w = _PANEL_WP * sum(len(unit.panels) for unit in self.units)
         self._normals = tuple(slope.normal() for slope in _SLOPES)
         self._second = int(unit(self._seed, _SECOND, 0) * SWEEP_S)
-        self._first_block = self.slot(_midnight(first_day, self.zone)) // _DAY_SLOTS
-        self._before_wh = self.rated_w * _MEAN_HOURS_PER_DAY * (first_day - _BUILT).days
-        self._totals: dict[int, int] = {}
-        self._days: dict[int, tuple[int, ...]] = {}
+        self._first_slot = self.slot(_midnight(first_day, self.zone)) + 1
+        mean_day_wh = self.rated_w * _MEAN_HOURS_PER_DAY
+        self._before_wh = mean_day_wh * (first_day - _BUILT).days
+        self._ledger = Ledger(self.power_w, self._first_slot, int(mean_day_wh * 3600 / SWEEP_S))
 
     @property
     def groups(self) -> dict[str, str]:
@@ -146,22 +141,19 @@ class Plant:
 
     def power_w(self, slot: int) -> int:
         """Return the roof's power in a sweep."""
-        day, index = divmod(slot, _DAY_SLOTS)
-        sums = self._day(day)
-        return sums[index + 1] - sums[index]
+        powers = self._powers(self.begin(slot).timestamp())
+        return sum(sum(each) for each in powers if each)
 
     def energy_wh(self, first: int, last: int, lost_w: int = 0) -> float:
         """Add up the sweeps `first` to `last`, both included; each stands for five minutes.
 
         `lost_w`: what faults have taken from them, in the sum.
         """
-        return (self._sum_w(first, last + 1) - lost_w) * SWEEP_S / 3600
+        return (self._ledger.sum_w(first, last + 1) - lost_w) * SWEEP_S / 3600
 
     def lifetime_wh(self, slot: int, lost_w: int = 0) -> float:
         """Return what the roof has made up to a sweep, since it was built."""
-        first = self._first_block * _DAY_SLOTS
-        made_w = self._sum_w(first, slot + 1) if slot >= first else -self._sum_w(slot + 1, first)
-        return self._before_wh + (made_w - lost_w) * SWEEP_S / 3600
+        return self._before_wh + self.energy_wh(self._first_slot, slot, lost_w)
 
     def _unit(self, index: int, kind: Kind) -> Unit:
         return Unit(
@@ -169,7 +161,7 @@ class Plant:
             kind=kind,
             slope=index % len(_SLOPES),
             panels=tuple(
-                0.94 + 0.06 * unit(self._seed, _PANELS + channel, index)
+                _PANEL_WP / 1000 * (0.94 + 0.06 * unit(self._seed, _PANELS + channel, index))
                 for channel in range(len(kind.channels))
             ),
             wakes_at=7 + 6 * unit(self._seed, _INVERTERS, index),
@@ -177,19 +169,15 @@ class Plant:
 
     def _powers(self, epoch_s: float) -> tuple[tuple[int, ...] | None, ...]:
         """Return the watts of each inverter's panels; ``None`` for one that sleeps."""
-        light = tuple(
-            self._sky.irradiance(epoch_s, normal, _CLOUDS + 10 * index)
-            for index, normal in enumerate(self._normals)
-        )
+        light, is_morning = self._sky.light(epoch_s, self._normals)
         if not any(light):
             return (None,) * len(self.units)
-        share = 1.0 if self._sky.is_morning(epoch_s) else 0.5
+        share = 1.0 if is_morning else 0.5
         return tuple(
             None
             if light[each.slope] < each.wakes_at * share
             else tuple(
-                min(int(_PANEL_WP * quality * light[each.slope] / 1000), each.kind.limit_w)
-                for quality in each.panels
+                min(int(full_w * light[each.slope]), each.kind.limit_w) for full_w in each.panels
             )
             for each in self.units
         )
@@ -248,38 +236,6 @@ class Plant:
         year = math.cos(math.tau * (epoch_s / 86400 / 365.2425 - 0.55))
         hour = math.cos(math.tau * ((epoch_s / 3600 - 14) / 24))
         return 10 + 8 * year + 4 * hour + 6 * (noise(self._seed, _AIR, epoch_s / 200000) - 0.5)
-
-    def _sum_w(self, first: int, end: int) -> int:
-        """Add up the sweeps from `first` until before `end`.
-
-        Where a jump of the clock has skipped many days, each of them counts as a mean one, until
-        it is visited.
-        """
-        first_day, first_index = divmod(first, _DAY_SLOTS)
-        end_day, end_index = divmod(end, _DAY_SLOTS)
-        days = range(first_day, end_day)
-        unknown = [day for day in days if day not in self._totals]
-        if len(unknown) > _EXACT_DAYS:
-            mean_w = int(self.rated_w * _MEAN_HOURS_PER_DAY * 3600 / SWEEP_S)
-            self._totals |= dict.fromkeys(unknown, mean_w)
-        else:
-            for day in unknown:
-                self._day(day)
-        whole = sum(self._totals[day] for day in days)
-        return whole + self._day(end_day)[end_index] - self._day(first_day)[first_index]
-
-    def _day(self, day: int) -> tuple[int, ...]:
-        """Return the running sums over a day's sweeps, 0 first."""
-        if day not in self._days:
-            sums = [0]
-            for slot in range(day * _DAY_SLOTS, (day + 1) * _DAY_SLOTS):
-                powers = self._powers(self.begin(slot).timestamp())
-                sums.append(sums[-1] + sum(sum(each) for each in powers if each))
-            while len(self._days) >= _KEPT_DAYS:
-                del self._days[next(iter(self._days))]
-            self._days[day] = tuple(sums)
-            self._totals[day] = sums[-1]
-        return self._days[day]
 
 
 def _panel_id(each: Unit, channel: str) -> str:

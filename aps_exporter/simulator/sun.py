@@ -11,7 +11,8 @@ _DAY_S = 86400.0
 _YEAR_D = 365.2425
 _2000_S = 946684800.0
 """2000-01-01T00:00:00Z."""
-_DAY_CLOUD_S = 14 * 3600.0
+_MOOD_S = 14 * 3600.0
+"""About so long the weather stays the same."""
 _CLOUD_S = 1500.0
 _PUFF_S = 420.0
 _MASK = 2**64 - 1
@@ -61,32 +62,30 @@ class Sky:
             math.sin(latitude) * math.sin(declination) + math.cos(latitude) * across,
         )
 
-    def is_morning(self, epoch_s: float) -> bool:
-        """Say whether the sun still climbs."""
-        return self.sun(epoch_s)[0] > 0
-
-    def irradiance(self, epoch_s: float, normal: tuple[float, float, float], stream: int) -> float:
-        """Return W/m² on a slope that faces `normal`, under the clouds of its `stream`.
+    def light(
+        self, epoch_s: float, normals: tuple[tuple[float, float, float], ...]
+    ) -> tuple[tuple[float, ...], bool]:
+        """Return W/m² on the slopes, each below its own clouds, and whether it is morning.
 
         Clear beam by Meinel & Meinel (1976), 1353 · 0.7 ** (air mass ** 0.678); a clear sky adds a
         tenth of the beam as diffuse light, a cloud turns part of the beam into some more.
         """
         east, north, up = self.sun(epoch_s)
         if up <= 0:
-            return 0.0
+            return (0.0,) * len(normals), east > 0
         beam = 1353 * math.pow(0.7, math.pow(1 / up, 0.678))
-        clear = self._clearness(epoch_s, stream)
-        facing = max(east * normal[0] + north * normal[1] + up * normal[2], 0.0)
-        diffuse = 0.1 * beam + 0.2 * (1 - clear) * beam * up
-        return beam * clear * facing + diffuse
+        mood = 2 * noise(self.seed, 0, epoch_s / _MOOD_S)
+        light = []
+        for index, normal in enumerate(normals):
+            facing = max(east * normal[0] + north * normal[1] + up * normal[2], 0.0)
+            clear = 1 - 0.9 * min(mood * self._passing(epoch_s, 2 * index + 1), 1.0)
+            light.append(beam * (clear * facing + 0.1 + 0.2 * (1 - clear) * up))
+        return tuple(light), east > 0
 
-    def _clearness(self, epoch_s: float, stream: int) -> float:
-        """Return the share of the beam that gets through: a day's mood times passing clouds."""
-        mood = noise(self.seed, 0, epoch_s / _DAY_CLOUD_S)
-        passing = 0.7 * noise(self.seed, stream, epoch_s / _CLOUD_S) + 0.3 * noise(
-            self.seed, stream + 1, epoch_s / _PUFF_S
-        )
-        return 1 - 0.9 * min(mood * passing * 2, 1.0)
+    def _passing(self, epoch_s: float, stream: int) -> float:
+        """Return how cloudy it is above one slope, from big clouds and small ones."""
+        big = noise(self.seed, stream, epoch_s / _CLOUD_S)
+        return 0.7 * big + 0.3 * noise(self.seed, stream + 1, epoch_s / _PUFF_S)
 
 
 def unit(seed: int, stream: int, index: int) -> float:

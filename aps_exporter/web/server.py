@@ -49,8 +49,7 @@ def serve(
 
     Raises ConfigError when it can't listen on one of the addresses.
     """
-    listeners = listen(addresses)
-    _Server(app, listeners, limits or Limits(), ready).run(listeners)
+    _Server(app, listen(addresses), limits or Limits(), ready).run()
 
 
 class ServerThread:
@@ -60,15 +59,11 @@ class ServerThread:
         self, app: ASGIApp, addresses: Sequence[str], limits: Limits | None = None
     ) -> None:
         """Listen, but don't answer yet."""
-        self._listeners = listen(addresses)
+        listeners = listen(addresses)
+        self.urls = [url_of(listener) for listener in listeners]
         self._started = threading.Event()
-        self.urls = [url_of(listener) for listener in self._listeners]
-        self._server = _Server(
-            app, self._listeners, limits or Limits(), lambda _: self._started.set()
-        )
-        self._thread = threading.Thread(
-            target=self._server.run, args=(self._listeners,), name="server", daemon=True
-        )
+        self._server = _Server(app, listeners, limits or Limits(), lambda _: self._started.set())
+        self._thread = threading.Thread(target=self._server.run, name="server", daemon=True)
 
     @property
     def url(self) -> str:
@@ -83,7 +78,8 @@ class ServerThread:
     def __enter__(self) -> Self:
         """Start, and wait until the server answers."""
         self._thread.start()
-        self._started.wait(_THREAD_S)
+        if not self._started.wait(_THREAD_S):
+            raise RuntimeError("the server did not start; its thread's traceback says why")
         return self
 
     def __exit__(
@@ -150,6 +146,15 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
         self.stop()
 
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve on our listeners, and close them whatever happens."""
+        listeners = self._listeners if sockets is None else sockets
+        try:
+            super().run(listeners)
+        finally:
+            for listener in listeners:
+                listener.close()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept, and say so."""
         self._loop = asyncio.get_running_loop()
@@ -177,6 +182,7 @@ class _Server(uvicorn.Server):
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=_LAST_WORDS_S)
         self._connections.drop_all()
+        await asyncio.sleep(0)  # the loop closes them in its next round
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -31,7 +31,8 @@ PREFIX = "/service/r2/"
 SERVICES = ("addstatus", "addbatchstatus", "deletestatus", "getstatus", "getsystem")
 KEY = "k" * 40
 SYSTEM_ID = "12345"
-START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+START = datetime(2026, 2, 28, 19, 0, tzinfo=UTC)
+"""Five in the morning of the first of March, in Brisbane."""
 
 
 @dataclass
@@ -98,11 +99,11 @@ class FakePVOutput:
 
     def __post_init__(self) -> None:
         """Make the world."""
-        self.world = World(lambda: self.clock())
+        self.world = World(self.clock)
         self.lock = threading.Lock()
         self.in_flight = 0
         self._told: dict[tuple[str, str, str], dict[str, str]] = {}
-        self._live: set[int] = set()
+        self._news: set[int] = set()
         self._limited_until: datetime | None = None
         self._refused_at: datetime | None = None
 
@@ -187,7 +188,7 @@ class FakePVOutput:
         for record in self._records(request):
             moment = (record.get("d", ""), record.get("t", ""))
             if request.service == "addstatus":
-                self._live.add(int(request.at.timestamp() // 60 // self.world.systems[SYSTEM_ID].interval))
+                self._news |= self._intervals_of_news(record, request.at)
             if request.service == "addstatus" or moment in good:
                 self._told[SYSTEM_ID, *moment] = record
 
@@ -208,12 +209,20 @@ class FakePVOutput:
                 sins.append(f"{name}={record[name]} has odd decimals")
         if self._told.get((SYSTEM_ID, d, t)) == record:
             sins.append(f"{d} {t} was stored before, just so")
-        news = local - timedelta(minutes=2 * system.interval)
-        if request.service == "addstatus" and f"{d} {t}" >= f"{news:%Y%m%d %H:%M}":
-            interval = int(request.at.timestamp() // 60 // system.interval)
-            if interval in self._live:
-                sins.append(f"{t} is not the only news of this interval")
+        if (
+            request.service == "addstatus"
+            and self._intervals_of_news(record, request.at) & self._news
+        ):
+            sins.append(f"{t} is not the only news of this interval")
         return sins
+
+    def _intervals_of_news(self, record: Mapping[str, str], at: datetime) -> set[int]:
+        """Number the interval in which a request came, if it brought the slot that just ended."""
+        interval = self.world.systems[SYSTEM_ID].interval
+        wall = at.astimezone(self._zone())
+        news = wall - timedelta(minutes=wall.minute % interval + interval)
+        is_news = f"{record.get('d')} {record.get('t')}" == f"{news:%Y%m%d %H:%M}"
+        return {int(at.timestamp() // 60 // interval)} if is_news else set()
 
     def _records(self, request: Request) -> list[dict[str, str]]:
         if request.service == "addstatus":
@@ -222,9 +231,7 @@ class FakePVOutput:
             return []
         names = ("d", "t", *VALUES)
         lines = request.fields.get("data", "").split(";")
-        return [
-            {n: v for n, v in zip(names, text.split(","), strict=False) if v} for text in lines
-        ]
+        return [{n: v for n, v in zip(names, text.split(","), strict=False) if v} for text in lines]
 
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self.world.systems[SYSTEM_ID].tz)
@@ -251,11 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         with fake.lock:
             fake.in_flight += 1
-        try:
-            self._serve(fake, split.path, _form(split.query), _form(body))
-        finally:
-            with fake.lock:
-                fake.in_flight -= 1
+        self._serve(fake, split.path, _form(split.query), _form(body))
 
     def _serve(
         self, fake: FakePVOutput, path: str, query: dict[str, str], form: dict[str, str]
@@ -280,7 +283,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.kind == "call":
             fault.call()
             fault = None
-        if fault is not None and fault.kind in {"delay"}:
+        if fault is not None and fault.kind == "delay":
             time.sleep(fault.seconds)
             fault = None
         if fault is not None and self._before(fault, request):
@@ -293,10 +296,12 @@ class _Handler(BaseHTTPRequestHandler):
             kind = "text/plain;charset=utf-8"
         request.status, request.answer = reply.status, reply.body
         if fault is not None and fault.kind == "drop_after":
+            self._handled()
             self._hang_up()
             return
-        with fake.lock:
-            fake.learn(request, reply)
+        if fault is None:
+            with fake.lock:
+                fake.learn(request, reply)
         self._say(reply, kind, fault)
 
     def _before(self, fault: Fault, request: Request) -> bool:
@@ -304,6 +309,7 @@ class _Handler(BaseHTTPRequestHandler):
         request.answer = f"({fault.kind})"
         match fault.kind:
             case "refuse" | "drop_before":
+                self._handled()
                 self._hang_up()
             case "status":
                 self._say(Reply(fault.status, fault.body), fault.content_type, None)
@@ -313,12 +319,15 @@ class _Handler(BaseHTTPRequestHandler):
                 reply = Reply(302, "", {"Location": fault.location})
                 self._say(reply, "text/plain", None)
             case "echo":
-                self._say(Reply(fault.status, f"Bad request 400: {self.headers}"), "text/plain", None)
+                self._say(
+                    Reply(fault.status, f"Bad request 400: {self.headers}"), "text/plain", None
+                )
             case _:
                 return False
         return True
 
     def _say(self, reply: Reply, kind: str, fault: Fault | None) -> None:
+        self._handled()
         body = reply.body.encode()
         self.send_response(reply.status)
         self.send_header("Content-Type", kind)
@@ -348,6 +357,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"X-Patience: 1\r\n")
             time.sleep(0.05)
 
+    def _handled(self) -> None:
+        """Be done before the client can know it, or its next request would seem to overlap."""
+        with self.server.fake.lock:
+            self.server.fake.in_flight -= 1
+
     def _hang_up(self) -> None:
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -360,6 +374,8 @@ class _Handler(BaseHTTPRequestHandler):
             "requests": [f"{r.service} {r.status} {r.answer}" for r in fake.requests],
             "lint": fake.lint,
         }
+        with fake.lock:
+            fake.in_flight += 1
         self._say(Reply(200, json.dumps(state)), "application/json", None)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_any  # noqa: N815  http.server's names
@@ -379,8 +395,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A fake PVOutput on loopback.")
     parser.add_argument("--port", type=int, default=0)
     port = parser.parse_args().port
-    with FakePVOutput(clock=lambda: datetime.now(UTC), port=port, control=True) as fake:
-        print(fake.url, flush=True)
+    with FakePVOutput(clock=lambda: datetime.now(UTC), port=port, control=True):
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
 

@@ -114,7 +114,12 @@ class World:
         self._batch_at: dict[str, datetime] = {}
 
     def handle(
-        self, method: str, service: str, headers: Mapping[str, str], fields: Mapping[str, str], number: int
+        self,
+        method: str,
+        service: str,
+        headers: Mapping[str, str],
+        fields: Mapping[str, str],
+        number: int,
     ) -> Reply:
         """Answer one request; `fields` are those of query and body together."""
         quota: dict[str, str] = {}

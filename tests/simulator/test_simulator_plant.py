@@ -48,11 +48,10 @@ def test_east_wakes_before_west() -> None:
     """In the morning a slope to the east gets more light than one to the west."""
     sky = Sky(latitude_deg=52.1, longitude_deg=5.2, seed=1)
     morning = datetime(2026, 6, 21, 6, tzinfo=UTC).timestamp()
-    east, west = (
-        sky.irradiance(morning, Slope(name="", azimuth_deg=side, tilt_deg=35).normal(), 1)
-        for side in (90, 270)
-    )
+    normals = [Slope(name="", azimuth_deg=side, tilt_deg=35).normal() for side in (90, 270)]
+    (east, west), is_morning = sky.light(morning, tuple(normals))
 
+    assert is_morning
     assert east > 2 * west > 0
 
 
@@ -155,6 +154,16 @@ def test_a_jump_over_months_counts_mean_days() -> None:
     assert 4_000_000 < year < 7_000_000
     assert -7_000_000 < back < -4_000_000
     assert start == plant.lifetime_wh(plant.slot(SUMMER))
+
+
+def test_a_skipped_day_counts_in_full_once_it_is_visited() -> None:
+    """Going back into days that a jump has skipped, the counter still never falls."""
+    plant = _plant()
+    plant.lifetime_wh(plant.slot(SUMMER + timedelta(days=90)))
+    first = plant.slot(SUMMER + timedelta(days=30))
+    counts = [plant.lifetime_wh(slot) for slot in range(first, first + 600)]
+
+    assert counts == sorted(counts)
 
 
 def test_a_summer_day_brings_more_than_a_winter_day() -> None:

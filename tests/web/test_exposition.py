@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -100,12 +100,13 @@ def test_openmetrics_is_openmetrics(client: Client) -> None:
     assert not [name for name in families if name.endswith("_created")]
 
 
-@given(
-    st.text(max_size=60)
-    | st.lists(st.sampled_from(["*/*", "text/plain", ";", "q=", "0.5", ",", "version="])).map(
-        "".join
-    )
-)
+HEADERS = st.text(st.characters(max_codepoint=255), max_size=60) | st.lists(
+    st.sampled_from(["*/*", "text/plain", ";", "q=", "0.5", ",", "version="])
+).map("".join)
+
+
+@settings(deadline=None)
+@given(HEADERS)
 def test_no_header_is_an_error(header: str) -> None:
     """Whatever a client writes, it gets a format."""
     assert choose_format(header) in FORMATS
@@ -143,6 +144,7 @@ def test_gzip_only_if_accepted(client: Client, accept_encoding: str, accepted: b
     assert b"\naps_up 1.0\n" in body
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(allow_nan=False)), max_size=6))
 def test_remembered_text_is_what_the_library_writes(changes: list[tuple[str, float]]) -> None:
     """However values change between scrapes, the text is the one that prometheus_client writes."""

@@ -1,10 +1,13 @@
-"""What all dashboards are made of: panels with our defaults, queries, variables and the grid."""
+"""Panels with our defaults, queries, and the settings of fields.
+
+The SDK's options take a bool by position.
+"""
+
+# ruff: noqa: FBT003
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, Self
+from collections.abc import Mapping
 
 from grafana_foundation_sdk.builders import (
     bargauge,
@@ -17,98 +20,35 @@ from grafana_foundation_sdk.builders import (
     table,
     timeseries,
 )
+from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common as common_model
 from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models import prometheus as query_model
+
+from grafana.boards.layout import DATASOURCE
 
 __all__ = [
-    "STATUSES",
-    "Line",
+    "DASHED",
+    "as_table",
     "at_once",
     "bars",
-    "board",
     "cells",
     "color",
+    "falling",
     "fixed",
     "graph",
+    "legend",
     "listing",
     "mapped",
     "over_time",
     "override",
-    "status_code",
     "steps",
     "strip",
     "tile",
 ]
 
-COLUMNS = 24
-DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
-TAG = "aps-exporter"
-
-STATUSES: Mapping[str, tuple[str, str]] = {
-    "ok": ("answers", "green"),
-    "empty": ("table empty", "yellow"),
-    "unreachable": ("unreachable", "red"),
-    "timeout": ("too slow", "orange"),
-    "page_gone": ("page gone", "purple"),
-    "page_unrecognised": ("page not understood", "purple"),
-    "page_truncated": ("page cut off", "orange"),
-}
-"""Values of the label `status` of `aps_ecu_status`, as people say them, and their colour."""
-
-
-class Placed(Protocol):
-    """A panel's builder, as far as the grid needs it."""
-
-    def grid_pos(self, grid_pos: model.GridPos) -> Self:
-        """Put the panel somewhere."""
-
-    def build(self) -> model.Panel:
-        """Make the panel."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """Panels beside one another, each with its width out of 24; a title starts a section."""
-
-    height: int
-    panels: tuple[tuple[int, Placed], ...]
-    section: str | None = None
-
-
-def board(
-    *, uid: str, title: str, description: str, start: str, lines: Iterable[Line]
-) -> dashboard.Dashboard:
-    """Make a dashboard and lay its lines out from the top."""
-    made = (
-        dashboard.Dashboard(title)
-        .uid(uid)
-        .description(description)
-        .tags([TAG])
-        .time(start, "now")
-        .refresh("1m")
-        .tooltip(model.DashboardCursorSync.CROSSHAIR)
-        .with_variable(
-            dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
-        )
-        .link(
-            dashboard.DashboardLink("APsystems")
-            .type(model.DashboardLinkType.DASHBOARDS)
-            .tags([TAG])
-            .keep_time(True)
-        )
-    )
-    y = 0
-    for number, line in enumerate(lines):
-        if line.section:
-            place = model.GridPos(x=0, y=y, w=COLUMNS, h=1)
-            made.with_row(dashboard.Row(line.section).id(1000 + number).grid_pos(place))
-            y += 1
-        x = 0
-        for width, panel in line.panels:
-            made.with_panel(panel.grid_pos(model.GridPos(x=x, y=y, w=width, h=line.height)))
-            x += width
-        y += line.height
-    return made
+DASHED = {"fill": "dash", "dash": [8, 6]}
+"""The style of a line."""
 
 
 def over_time(expr: str, legend: str = "", ref: str = "A") -> prometheus.Dataquery:
@@ -119,15 +59,6 @@ def over_time(expr: str, legend: str = "", ref: str = "A") -> prometheus.Dataque
 def at_once(expr: str, legend: str = "", ref: str = "A") -> prometheus.Dataquery:
     """Ask for the values at the end of the time range: what is gone by then stays away."""
     return prometheus.Dataquery().expr(expr).legend_format(legend).ref_id(ref).instant()
-
-
-def status_code(selector: str) -> str:
-    """Tell an ECU's status as the number of its place in `STATUSES`."""
-    return " + ".join(
-        f'{code} * max by (instance) (aps_ecu_status{{status="{status}"{selector}}})'
-        for code, status in enumerate(STATUSES)
-        if code
-    )
 
 
 def tile(panel_id: int, title: str, description: str, unit: str) -> stat.Panel:
@@ -159,17 +90,24 @@ def graph(panel_id: int, title: str, description: str, unit: str) -> timeseries.
         .interval("1m")
         .line_width(2)
         .show_points(common_model.VisibilityMode.NEVER)
-        .legend(
-            common.VizLegendOptions()
-            .show_legend(True)
-            .placement(common_model.LegendPlacement.BOTTOM)
-            .display_mode(common_model.LegendDisplayMode.LIST)
-        )
+        .legend(legend())
         .tooltip(
             common.VizTooltipOptions()
             .mode(common_model.TooltipDisplayMode.MULTI)
             .sort(common_model.SortOrder.DESCENDING)
         )
+    )
+
+
+def legend(
+    placement: common_model.LegendPlacement = common_model.LegendPlacement.BOTTOM,
+) -> common.VizLegendOptions:
+    """Name the series beneath a graph, or beside it where they are many."""
+    return (
+        common.VizLegendOptions()
+        .show_legend(True)
+        .placement(placement)
+        .display_mode(common_model.LegendDisplayMode.LIST)
     )
 
 
@@ -188,12 +126,7 @@ def strip(panel_id: int, title: str, description: str) -> statetimeline.Panel:
         .row_height(0.8)
         .line_width(0)
         .fill_opacity(85)
-        .legend(
-            common.VizLegendOptions()
-            .show_legend(True)
-            .placement(common_model.LegendPlacement.BOTTOM)
-            .display_mode(common_model.LegendDisplayMode.LIST)
-        )
+        .legend(legend())
     )
 
 
@@ -234,7 +167,12 @@ def bars(panel_id: int, title: str, description: str, unit: str) -> bargauge.Pan
 
 
 def listing(
-    panel_id: int, title: str, description: str, columns: Mapping[str, str], *, hidden: tuple[str, ...] = ()
+    panel_id: int,
+    title: str,
+    description: str,
+    columns: Mapping[str, str],
+    *,
+    hidden: tuple[str, ...] = (),
 ) -> table.Panel:
     """Start a table: fields of the merged answers in their order, each with its heading."""
     return (
@@ -259,12 +197,24 @@ def listing(
     )
 
 
+def as_table(expr: str, ref: str = "A") -> prometheus.Dataquery:
+    """Ask for the values at the end of the time range, with their labels as columns."""
+    return at_once(expr, ref=ref).format(query_model.PromQueryFormat.TABLE)
+
+
+def falling(column: str) -> list[Builder[common_model.TableSortByFieldState]]:
+    """Sort a table by a column, the highest first."""
+    return [common.TableSortByFieldState().display_name(column).desc(True)]
+
+
 def steps(base: str, *above: tuple[float, str]) -> dashboard.ThresholdsConfig:
     """Colour by value: the base colour, then another from each value on."""
     return (
         dashboard.ThresholdsConfig()
         .mode(model.ThresholdsMode.ABSOLUTE)
-        .steps([model.Threshold(color=base), *(model.Threshold(value=v, color=c) for v, c in above)])
+        .steps(
+            [model.Threshold(color=base), *(model.Threshold(value=v, color=c) for v, c in above)]
+        )
     )
 
 

@@ -14,28 +14,26 @@ from grafana_foundation_sdk.builders import (
 from grafana_foundation_sdk.models import common as common_model
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.parts import (
-    DATASOURCE,
-    STATUSES,
-    Line,
+from grafana.boards.layout import Line, board, targets
+from grafana.boards.parts import (
+    as_table,
     at_once,
     bars,
-    board,
+    falling,
     graph,
     listing,
     mapped,
     over_time,
     override,
-    status_code,
     steps,
     strip,
     tile,
 )
+from grafana.boards.promql import STATUSES, status_code, weakest
 
 __all__ = ["fleet"]
 
 ECUS = 'instance=~"$instance"'
-BY_PANEL = "on (instance, inverter, channel)"
 DAY = f"(max(aps_inverters_online{{{ECUS}}} / aps_inverters_expected{{{ECUS}}}) >= 0.5)"
 """It is day where at least one ECU of the fleet has half of its inverters reporting."""
 SILENT = f"sum by (instance) (aps_inverters_missing{{{ECUS}}})"
@@ -70,14 +68,9 @@ def fleet() -> dashboard.Dashboard:
             Line(height=10, panels=((12, _weakest()), (12, _voltage()))),
         ),
     ).with_variable(
-        dashboard.QueryVariable("instance")
-        .label("ECUs")
-        .datasource(DATASOURCE)
-        .query("label_values(aps_up, instance)")
-        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(model.VariableSort.ALPHABETICAL_ASC)
-        .multi(True)
-        .include_all(True)
+        targets("ECUs", "aps_up")
+        .multi(True)  # noqa: FBT003  # the SDK's
+        .include_all(True)  # noqa: FBT003  # the SDK's
         .all_value(".+")
         .current(model.VariableOption(text="All", value="$__all", selected=True))
     )
@@ -85,7 +78,9 @@ def fleet() -> dashboard.Dashboard:
 
 def _answering() -> stat.Panel:
     return (
-        tile(1, "ECUs", "ECUs that answer with readings we understand, and those that don't.", "none")
+        tile(
+            1, "ECUs", "ECUs that answer with readings we understand, and those that don't.", "none"
+        )
         .text_mode(common_model.BigValueTextMode.VALUE_AND_NAME)
         .with_target(at_once(f"count(aps_up{{{ECUS}}} == 1) or vector(0)", "answer", "A"))
         .with_target(at_once(f"count(aps_up{{{ECUS}}} == 0) or vector(0)", "don't", "B"))
@@ -131,7 +126,7 @@ def _power() -> stat.Panel:
 
 def _today() -> stat.Panel:
     return (
-        tile(4, "Energy today", "Sum of what the ECUs count since their own midnights.", "kwatth")
+        tile(4, "Energy today", "Sum of what the answering ECUs count since midnight.", "kwatth")
         .decimals(1)
         .with_target(at_once(f"sum(aps_energy_today_joules{{{ECUS}}}) / 3.6e6", "today"))
         .thresholds(steps("green"))
@@ -168,17 +163,20 @@ def _ecus() -> table.Panel:
         "E": f"sum by (instance) (aps_power_watts{{{ECUS}}})",
         "F": f"sum by (instance) (aps_energy_today_joules{{{ECUS}}}) / 3.6e6",
         "G": f"time() - {report}",
+        "I": f'count by (instance) (ALERTS{{alertstate="firing", {ECUS}}})',
         "H": f"max by (instance, firmware) (aps_ecu_info{{{ECUS}}})",
     }
     made = listing(
         6,
         "ECUs, worst first",
         "Trouble is 100 for an ECU that doesn't answer, else the share of its inverters that are "
-        "silent while it is day. A click on an ECU opens its roof.",
+        "silent while it is day. Alerts: those of our rules that fire. A click on an ECU opens its "
+        "roof.",
         {
             "instance": "ECU",
             "Value #A": "Trouble",
             "status": "State",
+            "Value #I": "Alerts",
             "Value #C": "Inverters missing",
             "Value #D": "Panels missing",
             "Value #E": "Power",
@@ -189,7 +187,7 @@ def _ecus() -> table.Panel:
         hidden=("Value #B", "Value #H"),
     )
     for ref, expr in queries.items():
-        made.with_target(at_once(expr, ref=ref).format("table"))
+        made.with_target(as_table(expr, ref))
     trouble = [{"color": "green", "value": None}, {"color": "orange", "value": 1}]
     return (
         made.override_by_name(
@@ -214,7 +212,10 @@ def _ecus() -> table.Panel:
                 custom_cellOptions={"type": "color-text"},
             ),
         )
-        .override_by_name("Power", override(unit="watt", decimals=1))
+        .override_by_name(
+            "Alerts", [*override(custom_cellOptions={"type": "color-text"}), *_alarmed()]
+        )
+        .override_by_name("Power", override(unit="watt"))
         .override_by_name("Today", override(unit="kwatth", decimals=1))
         .override_by_name("Newest report", override(unit="s", decimals=0))
         .override_by_name(
@@ -223,7 +224,7 @@ def _ecus() -> table.Panel:
                 links=[{"title": "Its roof", "url": "/d/aps-roof?var-instance=${__value.raw}"}]
             ),
         )
-        .sort_by([common.TableSortByFieldState("Trouble").desc(True)])
+        .sort_by(falling("Trouble"))
     )
 
 
@@ -242,16 +243,11 @@ def _states() -> statetimeline.Panel:
     return (
         strip(8, "How each ECU answered", "The end of each poll, as one of the seven statuses.")
         .mappings(mapped(dict(enumerate(STATUSES.values()))))
-        .with_target(over_time(status_code(f", {ECUS}"), "{{instance}}"))
+        .with_target(over_time(status_code(ECUS), "{{instance}}"))
     )
 
 
 def _weakest() -> bargauge.Panel:
-    made = (
-        f"(sum_over_time(aps_panel_power_watts{{{ECUS}}}[$__range])"
-        f" or aps_panel_online{{{ECUS}}} * 0)"
-        f" * {BY_PANEL} group_left (name, group) aps_panel_info{{{ECUS}}}"
-    )
     return (
         bars(
             9,
@@ -264,13 +260,7 @@ def _weakest() -> bargauge.Panel:
         .max(1.1)
         .decimals(0)
         .thresholds(steps("red", (0.5, "orange"), (0.8, "yellow"), (0.9, "green")))
-        .with_target(
-            at_once(
-                f"sort(bottomk(10, {made} / on (instance, group) group_left ()"
-                f" (quantile by (instance, group) (0.5, {made}) > 0)))",
-                "{{instance}} · {{name}}",
-            )
-        )
+        .with_target(at_once(weakest(10, ECUS), "{{instance}} · {{name}}"))
     )
 
 

@@ -1,0 +1,37 @@
+"""How high the sun stands over a place, and whether that is daylight; no internet involved."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import ephem  # type: ignore[import-untyped]  # comes without types
+
+__all__ = ["DAYLIGHT_DEG", "Place"]
+
+DAYLIGHT_DEG: Final = 10.0
+"""From this elevation on a healthy roof makes power, wherever it faces. Lower, trees and hills cast
+their shadows, and inverters that look elsewhere still sleep."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a roof stands."""
+
+    latitude: float
+    """Degrees, north is positive."""
+    longitude: float
+    """Degrees, east is positive."""
+
+    def sun_elevation_deg(self, at: datetime) -> float:
+        """Give the height of the sun's centre over the horizon, negative when it is down.
+
+        It is where the sun stands, not where the air lets it seem to: within 0.5° at the horizon.
+        """
+        observer = ephem.Observer()
+        observer.lat, observer.lon = math.radians(self.latitude), math.radians(self.longitude)
+        observer.pressure = 0  # no refraction
+        observer.date = at.astimezone(UTC).replace(tzinfo=None)
+        return math.degrees(ephem.Sun(observer).alt)

@@ -1,0 +1,88 @@
+"""What Prometheus collects beside an ECU's own families: the exporter's, and its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+
+from prometheus_client import Metric
+from prometheus_client.samples import Sample
+
+from aps_exporter.metrics.exporter import ExporterCollector
+from aps_exporter.metrics.families import Poll
+from aps_exporter.simulator.sun import noise
+
+__all__ = ["Story"]
+
+OUTAGE = (time(10, 20), time(12, 0))
+"""When, on each day in UTC, PVOutput can't be reached."""
+MOST_AT_ONCE = 4
+"""Records that go out between two polls, while a backlog is worked off."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Story:
+    """A steady exporter that publishes, on days with an outage of PVOutput."""
+
+    began: datetime
+    waiting: int = 0
+    sent: int = 0
+    skipped: int = 0
+    last_success: datetime | None = None
+
+    def tell(self, moment: datetime, poll: Poll) -> Iterator[Metric]:
+        """Go on to a moment, which stands for one record, and give what is collected then."""
+        self._go_on(moment, by_day=poll.summary is not None and poll.summary.received > 0)
+        elapsed_s = (moment - self.began).total_seconds()
+        shared = int(elapsed_s / 700 + 9 * noise(1, 1, elapsed_s / 7200))
+        yield from ExporterCollector(shared=lambda: shared).collect()
+        yield _metric("up", "gauge", {(): 1})
+        yield _metric("scrape_duration_seconds", "gauge", {(): poll.duration_s + 0.004})
+        yield from self._process(elapsed_s)
+        yield from self._pvoutput()
+        if poll.summary is None:
+            yield _alert("ApsEcuUnreachable")
+        elif poll.summary.inverters_online and poll.summary.missing:
+            yield _alert("ApsInverterMissing")
+
+    def _go_on(self, moment: datetime, *, by_day: bool) -> None:
+        self.waiting += by_day
+        self.skipped += not by_day
+        if self.waiting and not OUTAGE[0] <= moment.astimezone(UTC).time() < OUTAGE[1]:
+            out = min(self.waiting, MOST_AT_ONCE)
+            self.waiting, self.sent, self.last_success = self.waiting - out, self.sent + out, moment
+
+    def _process(self, elapsed_s: float) -> Iterator[Metric]:
+        memory = 41.2e6 + 6e5 * noise(1, 2, elapsed_s / 3000)
+        files = 14 + int(3 * noise(1, 3, elapsed_s / 300))
+        seconds = elapsed_s * 0.004 + 2 * noise(1, 4, elapsed_s / 900)
+        started = self.began.timestamp() - 5 * 86400
+        yield _metric("process_resident_memory_bytes", "gauge", {(): memory})
+        yield _metric("process_open_fds", "gauge", {(): files})
+        yield _metric("process_start_time_seconds", "gauge", {(): started})
+        yield _metric("process_cpu_seconds", "counter", {(): seconds})
+
+    def _pvoutput(self) -> Iterator[Metric]:
+        counts = {"sent": self.sent, "skipped_night": self.skipped, "expired": 0, "dead": 0}
+        labelled: dict[tuple[tuple[str, str], ...], float] = {
+            (("result", result),): n for result, n in counts.items()
+        }
+        yield _metric("aps_pvoutput_records", "counter", labelled)
+        yield _metric("aps_pvoutput_queue_records", "gauge", {(): self.waiting})
+        yield _metric("aps_pvoutput_auth_ok", "gauge", {(): 1})
+        if self.last_success:
+            last = self.last_success.timestamp()
+            yield _metric("aps_pvoutput_last_success_timestamp_seconds", "gauge", {(): last})
+
+
+def _alert(name: str) -> Metric:
+    """Fire an alert, as Prometheus shows it in a series of its own."""
+    return _metric("ALERTS", "gauge", {(("alertname", name), ("alertstate", "firing")): 1})
+
+
+def _metric(name: str, kind: str, values: Mapping[tuple[tuple[str, str], ...], float]) -> Metric:
+    family = Metric(name, "", kind)
+    series = f"{name}_total" if kind == "counter" else name
+    family.samples = [Sample(series, dict(labels), value) for labels, value in values.items()]
+    return family

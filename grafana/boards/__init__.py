@@ -1,0 +1,1 @@
+"""The dashboards, and what they are made of."""

@@ -1,0 +1,48 @@
+"""Queries and words that more than one dashboard uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["BY_PANEL", "ECU", "MOST_REPORT", "STATUSES", "status_code", "weakest"]
+
+ECU = 'instance="$instance"'
+BY_PANEL = "on (instance, inverter, channel)"
+MOST_REPORT = (
+    f"on (instance) (aps_inverters_online{{{ECU}}} >= 0.5 * aps_inverters_expected{{{ECU}}})"
+)
+"""By day: who is silent then is missed, who is silent with most others sleeps."""
+
+STATUSES: Mapping[str, tuple[str, str]] = {
+    "ok": ("answers", "green"),
+    "empty": ("table empty", "yellow"),
+    "unreachable": ("unreachable", "red"),
+    "timeout": ("too slow", "orange"),
+    "page_gone": ("page gone", "purple"),
+    "page_unrecognised": ("page not understood", "purple"),
+    "page_truncated": ("page cut off", "orange"),
+}
+"""Values of the label `status` of `aps_ecu_status`, as people say them, and their colour."""
+
+
+def status_code(*matchers: str) -> str:
+    """Tell an ECU's status as the number of its place in `STATUSES`."""
+    terms = []
+    for code, status in enumerate(STATUSES):
+        selector = ", ".join((f'status="{status}"', *matchers))
+        terms.append(f"{code} * max by (instance) (aps_ecu_status{{{selector}}})")
+    return " + ".join(terms[1:])
+
+
+def weakest(number: int, matcher: str) -> str:
+    """Rank panels by what they made over the time range, as a share of their group's median.
+
+    Panels that made nothing count, as long as somebody knows that they should be there.
+    """
+    made = (
+        f"(sum_over_time(aps_panel_power_watts{{{matcher}}}[$__range])"
+        f" or aps_panel_online{{{matcher}}} * 0)"
+        f" * {BY_PANEL} group_left (name, group) aps_panel_info{{{matcher}}}"
+    )
+    median = f"quantile by (instance, group) (0.5, {made}) > 0"
+    return f"sort(bottomk({number}, {made} / on (instance, group) group_left () ({median})))"

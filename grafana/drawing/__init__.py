@@ -1,0 +1,1 @@
+"""Draws a dashboard's answers about as Grafana would."""
