@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from prometheus_client.registry import Collector
-
 from aps_exporter.config import Settings
 from aps_exporter.ecu.poller import Poller
+from aps_exporter.metrics.sun import SunCollector
 from aps_exporter.roster.memory import Memory
 from aps_exporter.roster.table import roster_file
 from aps_exporter.summary import PanelName, Roster
+from aps_exporter.sun import Place
 
-__all__ = ["utc_now", "make_poller", "make_roster", "make_sun_collectors", "roster_key"]
+__all__ = ["make_poller", "make_roster", "make_sun_collectors", "roster_key", "utc_now"]
 
 
 def utc_now() -> datetime:
+    """Give the time of the world's clock."""
     return datetime.now(UTC)
 
 
@@ -54,13 +55,9 @@ def roster_key(settings: Settings) -> str:
 
 def make_sun_collectors(
     settings: Settings, now: Callable[[], datetime] = utc_now
-) -> tuple[Collector, ...]:
+) -> tuple[SunCollector, ...]:
     """Make what tells the sun's height over the roof, if its place is known."""
     if settings.latitude is None or settings.longitude is None:
         return ()
-    # Without a place nobody has to load the astronomy.
-    from aps_exporter.metrics.sun import SunCollector  # noqa: PLC0415
-    from aps_exporter.sun import Place  # noqa: PLC0415
-
     place = Place(latitude=settings.latitude, longitude=settings.longitude)
     return (SunCollector(elevation_deg=place.sun_elevation_deg, now=now),)

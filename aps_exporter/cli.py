@@ -1,4 +1,4 @@
-"""The command `aps-exporter`: finds the subcommand, and turns errors into a line and an exit code."""
+"""The command `aps-exporter`: finds the subcommand, turns errors into a line and an exit code."""
 
 from __future__ import annotations
 
@@ -36,8 +36,7 @@ class _Commands(click.Group):
         if cmd_name not in self.NAMES:
             return None
         module = importlib.import_module(f"aps_exporter.commands.{cmd_name}")
-        command = module.command
-        assert isinstance(command, click.Command)
+        command: click.Command = module.command
         return command
 
 
@@ -79,7 +78,8 @@ def _run(args: Sequence[str] | None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
-    except Exception as error:  # noqa: BLE001  # a bug: users get a line, --log-level debug the rest
+    except Exception as error:
+        # A bug: users get a line, and with --log-level debug the rest.
         log.debug("this is a bug", exc_info=True)
         click.echo(f"aps-exporter: bug: {type(error).__name__}: {error}", err=True)
         return EXIT_BUG

@@ -105,7 +105,7 @@ class Roster:
     names: Mapping[str, PanelName] = field(default_factory=dict)
     """Panel id → name and group; these panels belong to the roster even if never seen."""
     memory: Memory = field(default_factory=Memory)
-    """Knows whom earlier readings showed."""
+    """Knows whom earlier readings showed; one with a file wants to be closed."""
 
     def summarize(self, reading: Reading) -> Summary:
         """Hold a reading against the roster, and remember whom it shows."""
@@ -139,10 +139,6 @@ class Roster:
             panel_states=panel_states,
             inverter_states=inverter_states,
         )
-
-    def close(self) -> None:
-        """Store what isn't stored yet."""
-        self.memory.close()
 
     def _everyone(self, reading: Reading, members: Members) -> list[Panel]:
         """Give all panels: first those of the page, then the remembered, then the listed ones."""

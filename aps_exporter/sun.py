@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-import ephem  # type: ignore[import-untyped]  # comes without types
-
 __all__ = ["DAYLIGHT_DEG", "Place"]
 
 DAYLIGHT_DEG: Final = 10.0
@@ -30,6 +28,9 @@ class Place:
 
         It is where the sun stands, not where the air lets it seem to: within 0.5° at the horizon.
         """
+        # Who doesn't say where the roof is doesn't have to load the astronomy.
+        import ephem  # type: ignore[import-untyped]  # noqa: PLC0415  # comes without types
+
         observer = ephem.Observer()
         observer.lat, observer.lon = math.radians(self.latitude), math.radians(self.longitude)
         observer.pressure = 0  # no refraction

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
-from prometheus_client import Metric
-from prometheus_client.samples import Sample
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from aps_exporter.metrics.exporter import ExporterCollector
 from aps_exporter.metrics.families import Poll
+from aps_exporter.metrics.pvoutput import PVOutputCollector
+from aps_exporter.pvoutput.status import RESULTS, Snapshot
 from aps_exporter.simulator.sun import noise
 
 __all__ = ["Story"]
@@ -37,8 +38,8 @@ class Story:
         elapsed_s = (moment - self.began).total_seconds()
         shared = int(elapsed_s / 700 + 9 * noise(1, 1, elapsed_s / 7200))
         yield from ExporterCollector(shared=lambda: shared).collect()
-        yield _metric("up", "gauge", {(): 1})
-        yield _metric("scrape_duration_seconds", "gauge", {(): poll.duration_s + 0.004})
+        yield _number("up", 1)
+        yield _number("scrape_duration_seconds", poll.duration_s + 0.004)
         yield from self._process(elapsed_s)
         yield from self._pvoutput()
         if poll.summary is None:
@@ -54,35 +55,30 @@ class Story:
             self.waiting, self.sent, self.last_success = self.waiting - out, self.sent + out, moment
 
     def _process(self, elapsed_s: float) -> Iterator[Metric]:
-        memory = 41.2e6 + 6e5 * noise(1, 2, elapsed_s / 3000)
-        files = 14 + int(3 * noise(1, 3, elapsed_s / 300))
-        seconds = elapsed_s * 0.004 + 2 * noise(1, 4, elapsed_s / 900)
-        started = self.began.timestamp() - 5 * 86400
-        yield _metric("process_resident_memory_bytes", "gauge", {(): memory})
-        yield _metric("process_open_fds", "gauge", {(): files})
-        yield _metric("process_start_time_seconds", "gauge", {(): started})
-        yield _metric("process_cpu_seconds", "counter", {(): seconds})
+        yield _number("process_resident_memory_bytes", 41.2e6 + 6e5 * noise(1, 2, elapsed_s / 3000))
+        yield _number("process_open_fds", 14 + int(3 * noise(1, 3, elapsed_s / 300)))
+        yield _number("process_start_time_seconds", self.began.timestamp() - 5 * 86400)
+        used_s = elapsed_s * 0.004 + 2 * noise(1, 4, elapsed_s / 900)
+        yield CounterMetricFamily("process_cpu_seconds_total", "", value=used_s)
 
-    def _pvoutput(self) -> Iterator[Metric]:
-        counts = {"sent": self.sent, "skipped_night": self.skipped, "expired": 0, "dead": 0}
-        labelled: dict[tuple[tuple[str, str], ...], float] = {
-            (("result", result),): n for result, n in counts.items()
-        }
-        yield _metric("aps_pvoutput_records", "counter", labelled)
-        yield _metric("aps_pvoutput_queue_records", "gauge", {(): self.waiting})
-        yield _metric("aps_pvoutput_auth_ok", "gauge", {(): 1})
-        if self.last_success:
-            last = self.last_success.timestamp()
-            yield _metric("aps_pvoutput_last_success_timestamp_seconds", "gauge", {(): last})
+    def _pvoutput(self) -> list[Metric]:
+        snapshot = Snapshot(
+            active=True,
+            uploads=self.sent,
+            records=dict.fromkeys(RESULTS, 0) | {"sent": self.sent, "skipped_night": self.skipped},
+            queue_records=self.waiting,
+            last_success=self.last_success,
+            auth_ok=True,
+        )
+        return PVOutputCollector(lambda: snapshot).collect()
+
+
+def _number(name: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, "", value=value)
 
 
 def _alert(name: str) -> Metric:
     """Fire an alert, as Prometheus shows it in a series of its own."""
-    return _metric("ALERTS", "gauge", {(("alertname", name), ("alertstate", "firing")): 1})
-
-
-def _metric(name: str, kind: str, values: Mapping[tuple[tuple[str, str], ...], float]) -> Metric:
-    family = Metric(name, "", kind)
-    series = f"{name}_total" if kind == "counter" else name
-    family.samples = [Sample(series, dict(labels), value) for labels, value in values.items()]
+    family = GaugeMetricFamily("ALERTS", "", labels=("alertname", "alertstate"))
+    family.add_metric((name, "firing"), 1)
     return family

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import threading
@@ -28,7 +29,6 @@ from aps_exporter.simulator.settings import SimulatorSettings
 GOLDEN = Path(__file__).parent / "golden" / "help"
 RENEW = "APS_EXPORTER_RENEW_GOLDEN"
 """Set to 1, this makes the tests write the golden files instead of comparing with them."""
-COMMANDS = aps_exporter.list_commands(click.Context(aps_exporter))
 PATIENCE_S = 30.0
 ORIGINAL = """
 {
@@ -39,6 +39,22 @@ ORIGINAL = """
   "pvoutput": {"publish": false, "api_key": "", "system_id": ""}  // not yet
 }
 """
+
+
+def commands(group: click.Group = aps_exporter, *path: str) -> Iterator[tuple[str, ...]]:
+    """Give the words of every command, groups included, beginning with none at all."""
+    yield path
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+        else:
+            yield (*path, name)
+
+
+HELP = {"-".join(("aps-exporter", *words)): words for words in commands()}
+"""Golden file → the words of its command."""
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -94,6 +110,13 @@ def status_of(url: str) -> int:
         return status
 
 
+@pytest.fixture(autouse=True)
+def _state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test remember what another has seen, or write into the user's home."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+
+
 @pytest.fixture(scope="module")
 def ecu() -> Iterator[Simulator]:
     """Simulate an ECU in the zone where it is noon right now, on the equator."""
@@ -117,13 +140,12 @@ def taken() -> Iterator[int]:
         yield other.getsockname()[1]
 
 
-@pytest.mark.parametrize("command", ["aps-exporter", *COMMANDS])
-def test_help_is_as_it_was(command: str) -> None:
+@pytest.mark.parametrize("name", HELP)
+def test_help_is_as_it_was(name: str) -> None:
     """A change of the options or of their help is a change of a golden file, for all to see."""
-    golden = GOLDEN / f"{command}.txt"
-    names = [] if command == "aps-exporter" else [command]
+    golden = GOLDEN / f"{name}.txt"
     result = CliRunner().invoke(
-        aps_exporter, [*names, "--help"], prog_name="aps-exporter", terminal_width=80
+        aps_exporter, [*HELP[name], "--help"], prog_name="aps-exporter", terminal_width=80
     )
     if os.environ.get(RENEW) == "1":
         golden.parent.mkdir(parents=True, exist_ok=True)
@@ -134,9 +156,21 @@ def test_help_is_as_it_was(command: str) -> None:
     assert result.output == golden.read_text(encoding="utf-8")
 
 
-def test_goldens_have_their_command() -> None:
-    """No golden file outlives its command."""
-    assert {file.stem for file in GOLDEN.iterdir()} == {"aps-exporter", *COMMANDS}
+def test_no_golden_outlives_its_command() -> None:
+    """Each golden file is some command's."""
+    assert {file.stem for file in GOLDEN.iterdir()} <= HELP.keys()
+
+
+@pytest.mark.parametrize("words", HELP.values(), ids=HELP)
+def test_help_has_an_example(words: tuple[str, ...]) -> None:
+    """The help of every command but of groups shows how it is called, in words that there are."""
+    text = CliRunner().invoke(aps_exporter, [*words, "--help"], terminal_width=80).output
+    examples = [line.split()[1:] for line in text.splitlines() if line.startswith("      aps-")]
+
+    is_group = any(other[:-1] == words for other in HELP.values() if other)
+    assert examples or is_group
+    for example in examples:
+        assert tuple(example[: len(words)]) == words
 
 
 def test_without_a_command_there_is_help() -> None:
@@ -310,29 +344,41 @@ def test_environment_does_without_a_file() -> None:
 
 
 def test_read_prints_the_original_form(ecu: Simulator) -> None:
-    """`read` prints every panel of the page in the page's order, then counts, sums and means."""
-    panels = [channel for inverter in ecu.shown().inverters for channel in inverter.channels]
-    total = sum(panel.power_w or 0 for panel in panels)
+    """`read` prints every panel in the page's order, counts, sums, means, and what it sent."""
+    panels = [(i, channel) for i in ecu.shown().inverters for channel in i.channels]
+    total = sum(channel.power_w or 0 for _, channel in panels)
+    volts = statistics.mean(i.grid_voltages[0].voltage_v for i, _ in panels)
+    celsius = statistics.mean(i.temperature_c or 0 for i, _ in panels)
+    hertz = statistics.mean(i.grid_frequency_hz or 0 for i, _ in panels)
     done = run("read", "--host", ecu.host, "--expected-count", "5", "--scale-missing")
-    lines = done.stdout.splitlines()
 
     assert done.returncode == 0
     assert done.stderr == ""
-    assert lines[:11] == [
+    assert done.stdout.splitlines() == [
         f"Data source: {ecu.url}/cgi-bin/parameters",
         "",
-        *(f"{panel.id}: {panel.power_w:.0f} W" for panel in panels),
+        *(f"{channel.id}: {channel.power_w:.0f} W" for _, channel in panels),
         "",
         "Received panels: 4 / expected 5",
         f"Raw total power: {total:.0f} W",
-        f"Estimated total (scaled for missing panels): {total / 4 * 5:.0f} W",
-        lines[10],
+        f"Estimated total (scaled for missing panels): {round(total / 4 * 5)} W",
+        f"Avg voltage: {volts:.1f} V",
+        f"Avg temp: {celsius:.1f} °C",
+        f"Avg frequency: {hertz:.2f} Hz",
+        "",
+        "Publishing skipped (pvoutput.publish=no).",
     ]
-    assert [line.split(": ")[0] for line in lines[10:13]] == [
-        "Avg voltage",
-        "Avg temp",
-        "Avg frequency",
-    ]
+
+
+def test_state_folder_that_cannot_be_is_no_reason_not_to_read(ecu: Simulator) -> None:
+    """Who can't remember can read all the same; what is wrong with the folder is said."""
+    done = run(
+        "read", "--host", ecu.host, "--state-dir", f"{__file__}/state", "--log-level", "warning"
+    )
+
+    assert done.returncode == 0
+    assert "\nReceived panels: 4\n" in done.stdout
+    assert f"{__file__}/state" in done.stderr
 
 
 def test_read_json_is_json_and_nothing_else(ecu: Simulator) -> None:

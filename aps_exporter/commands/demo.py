@@ -28,10 +28,8 @@ def command(listen: str, log_level: str, **options: object) -> None:
     """
     start_log(log_level)
     with make_simulator(options) as ecu:
-        groups = ecu.panel_groups().items()
-        settings = Settings(
-            host=ecu.host, panels={panel_id: PanelSettings(group=group) for panel_id, group in groups}
-        )
+        panels = {name: PanelSettings(group=group) for name, group in ecu.panel_groups().items()}
+        settings = Settings(host=ecu.host, panels=panels)
         poller = make_poller(settings, now=ecu.clock.now)
         with exporter(settings, poller, ecu.clock.now, lasting=False) as app:
             serve(app, [listen], partial(_announce, ecu))

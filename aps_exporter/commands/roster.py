@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,7 +34,9 @@ PATIENCE_S: Final = 5.0
 def roster_options(function: _Function) -> _Function:
     """Add the options that say which roster."""
     for option in (
-        click.option("--state-dir", type=click.Path(path_type=Path), help="Has state.sqlite3"),
+        click.option(
+            "--state-dir", type=click.Path(path_type=Path), help="Folder of state.sqlite3"
+        ),
         click.option("--host", help="The ECU, written as for serve: each has its own roster"),
         click.option("--config", type=click.Path(path_type=Path), help="Configuration file (JSON)"),
     ):
@@ -47,6 +49,11 @@ def command() -> None:
     """Show and correct who should be there.
 
     An exporter that runs takes up what is changed here at its next scrape.
+
+    \b
+    Example:
+        aps-exporter roster list --config config.json
+        aps-exporter roster retire 408000012345 --config config.json
     """
 
 
@@ -67,7 +74,7 @@ def list_command(**options: object) -> None:
     Example:
         aps-exporter roster list --config config.json
     """
-    settings = make_settings(options)
+    settings = _settings(options)
     with _stored(settings) as (_, members):
         rows = sorted(_rows(settings, members, datetime.now(UTC)))
     if not rows:
@@ -93,7 +100,7 @@ def retire_command(*, member_id: str, undo: bool, **options: object) -> None:
     Example:
         aps-exporter roster retire 408000012345 --config config.json
     """
-    settings = make_settings(options)
+    settings = _settings(options)
     with _stored(settings) as (file, members):
         _require(members, member_id)
         retire(file, roster_key(settings), member_id, None if undo else datetime.now(UTC))
@@ -113,7 +120,7 @@ def rename_command(*, member_id: str, name: str, **options: object) -> None:
     Example:
         aps-exporter roster rename 408000012345 Garage --config config.json
     """
-    settings = make_settings(options)
+    settings = _settings(options)
     name = name.strip()
     if not name.isprintable() or len(name) > LONGEST_NAME:
         message = f"a name has up to {LONGEST_NAME} characters, and all of them can be seen"
@@ -125,6 +132,11 @@ def rename_command(*, member_id: str, name: str, **options: object) -> None:
         _require(members, member_id)
         rename(file, roster_key(settings), member_id, name)
     click.echo(f"{member_id} is called {name or member_id}.")
+
+
+def _settings(options: Mapping[str, object]) -> Settings:
+    """Make the settings; what publishing would need is of no concern here."""
+    return make_settings({**options, "pvoutput.publish": False})
 
 
 @contextmanager
@@ -156,7 +168,7 @@ def _rows(settings: Settings, members: Members, now: datetime) -> Iterator[tuple
         if member.kind == "panel":
             state = states.panel(member.id, member.inverter, power_w=0.0 if online else None)
             name = given_name(members, member.id, member.inverter)
-            yield _row(settings, member.id, name, state, member)
+            yield _row(settings, member.id, name.removeprefix(member.id), state, member)
         elif ("panel", member.id) not in members:  # as it is where inverter and panel are one
             state = states.inverter(member.id, online=online and not member.retired_at)
             yield _row(settings, member.id, member.name, state, member)

@@ -70,7 +70,10 @@ _NUMBER: Final = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _NOTHING: Final = re.compile(rf"[{_DASHES}]*\s*(?P<unit>[a-z°℃]*)")
-_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
+# Years that every zone can turn into UTC, and an ECU that was never told the time can be in.
+_TIME: Final = re.compile(
+    r"(?:19[7-9]|2[01][0-9])[0-9]-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
+)
 
 
 # The cells of a table are much alike, and so are its polls: most texts have been read before.

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from lxml import etree
 
 from aps_exporter.ecu.cells import (
-    CELSIUS,
     COUNT,
     ENERGY,
-    HERTZ,
-    VOLTS,
     WATTS,
     UnreadableError,
     read_number,
-    read_time,
 )
+from aps_exporter.ecu.rows import Spans, TableReader
 from aps_exporter.errors import EcuPageError
-from aps_exporter.model import Channel, EcuInfo, Inverter, PhaseVoltage, Table, UnreadableCell
+from aps_exporter.model import EcuInfo, Table, UnreadableCell
 
 __all__ = ["parse_home", "parse_table"]
 
@@ -44,14 +40,6 @@ HEADINGS: Final = {
     "reporting time": "time",
     "上报时间": "time",
 }
-QUANTITIES: Final = {
-    "power": WATTS,
-    "dc_voltage": VOLTS,
-    "frequency": HERTZ,
-    "voltage": VOLTS,
-    "temperature": CELSIUS,
-}
-
 # Labels of the home page; spelling and capitals differ between generations.
 LABELS: Final = {
     "ecu id": "ecu_id",
@@ -80,18 +68,13 @@ LABEL_QUANTITIES: Final = {
     "inverters_online": COUNT,
 }
 
-# `404000012345-A`, in people's examples also `INV-XXXX-A`; twelve bare digits are an inverter that
-# was never contacted, or one with a single input.
-_PANEL_ID: Final = re.compile(r"(?P<serial>[0-9A-Za-z][0-9A-Za-z-]{0,62})-(?P<channel>[0-9A-Za-z])")
-_BARE_ID: Final = re.compile(r"[0-9]{12}")
-_PHASE: Final = re.compile(r"\s*([A-Ca-c])\s*[:\uff1a]")
 _SPAN: Final = re.compile(r"[2-9]|[1-9][0-9]{1,3}")
 _WIDEST: Final = 32
 """Columns; tables are known to have six or seven."""
 _WORD: Final = re.compile(r"[ -~]{1,64}")
 _GONE: Final = re.compile(rb"404\W{0,9}(?:page )?not found", re.IGNORECASE)
 _CLOCK: Final = re.compile(
-    rb"setFullYear\(\s*(\d{4})\s*\)[^(]{0,99}setMonth\(\s*(\d{1,2})\s*\)[^(]{0,99}"
+    rb"setFullYear\(\s*((?:19[7-9]|2[01]\d)\d)\s*\)[^(]{0,99}setMonth\(\s*(\d{1,2})\s*\)[^(]{0,99}"
     rb"setDate\(\s*(\d{1,2})\s*\)[^(]{0,99}setHours\(\s*(\d{1,2})\s*\)[^(]{0,99}"
     rb"setMinutes\(\s*(\d{1,2})\s*\)[^(]{0,99}setSeconds\(\s*(\d{1,2})\s*\)"
 )
@@ -103,14 +86,14 @@ def parse_table(body: bytes) -> Table:
     Raises `EcuPageError`: the page is gone, cut off, or holds no such table.
     """
     for table in _document(body).iter("table"):
-        spans = _Spans()
+        spans = Spans()
         rows = _rows(table, spans)
         for row in rows:
             columns = _columns(row)
             if columns is not None:
                 _require_closed(body)
                 spans.width = len(row)
-                return _TableReader(columns=columns, spans=spans).read(rows)
+                return TableReader(columns=columns, spans=spans).read(rows)
     raise _no_table(body)
 
 
@@ -121,7 +104,7 @@ def parse_home(body: bytes) -> EcuInfo:
     """
     values: dict[str, str] = {}
     for table in _document(body).iter("table"):
-        for label, text in (row[:2] for row in _rows(table, _Spans()) if len(row) > 1):
+        for label, text in (row[:2] for row in _rows(table, Spans()) if len(row) > 1):
             name = LABELS.get(_normal(label))
             if name is not None:
                 values.setdefault(name, " ".join(text.split()))
@@ -151,131 +134,6 @@ def parse_home(body: bytes) -> EcuInfo:
     )
 
 
-@dataclass(slots=True)
-class _Rows:
-    """What the rows of one inverter said, until all of them are read."""
-
-    channels: list[Channel] = field(default_factory=list)
-    voltages: dict[str, float] = field(default_factory=dict)
-    frequency_hz: float | None = None
-    temperature_c: float | None = None
-    reported_at: datetime | None = None
-
-    def inverter(self, serial: str) -> Inverter:
-        return Inverter(
-            serial=serial,
-            channels=tuple(self.channels),
-            grid_voltages=tuple(
-                PhaseVoltage(phase=phase, voltage_v=volts) for phase, volts in self.voltages.items()
-            ),
-            grid_frequency_hz=self.frequency_hz,
-            temperature_c=self.temperature_c,
-            reported_at=self.reported_at,
-        )
-
-
-@dataclass(slots=True)
-class _TableReader:
-    """Reads the rows below the heading."""
-
-    columns: dict[str, int]
-    spans: _Spans
-    inverters: dict[str, _Rows] = field(default_factory=dict)
-    unreadable: list[UnreadableCell] = field(default_factory=list)
-    duplicate_rows: int = 0
-    _ids: set[str] = field(default_factory=set)
-
-    def read(self, rows: Iterator[list[str]]) -> Table:
-        """Read all rows that begin with an inverter's or a panel's id."""
-        id_position = self.columns["id"]
-        for row in rows:
-            row_id = row[id_position].strip() if len(row) > id_position else ""
-            panel = _PANEL_ID.fullmatch(row_id)
-            if panel is None and not _BARE_ID.fullmatch(row_id):
-                continue
-            if row_id in self._ids:
-                self.duplicate_rows += 1
-                continue
-            self._ids.add(row_id)
-            if len(row) == self.spans.width:
-                cells = row
-            else:
-                self._give_up(row_id, "row", " | ".join(row))
-                cells = [""] * self.spans.width
-            if panel:
-                self._read_row(row_id, panel["serial"], panel["channel"], cells)
-            else:
-                self._read_row(row_id, row_id, None, cells)
-        return Table(
-            inverters=tuple(said.inverter(serial) for serial, said in self.inverters.items()),
-            unreadable=tuple(self.unreadable),
-            duplicate_rows=self.duplicate_rows,
-        )
-
-    def _read_row(self, row_id: str, serial: str, channel: str | None, row: list[str]) -> None:
-        said = self.inverters.get(serial)
-        known = self.spans.carried if said else []  # cells that a row of this inverter had before
-        if said is None:
-            said = self.inverters[serial] = _Rows()
-        power_w = self._number(row_id, row, "power")
-        if channel is not None or power_w is not None:
-            said.channels.append(
-                Channel(
-                    id=row_id,
-                    name=channel or "",
-                    power_w=power_w,
-                    dc_voltage_v=self._number(row_id, row, "dc_voltage"),
-                )
-            )
-        self._read_voltage(row_id, row, said)
-        if self.columns.get("frequency") not in known:
-            frequency_hz = self._number(row_id, row, "frequency")
-            if said.frequency_hz is None:
-                said.frequency_hz = frequency_hz
-        if self.columns.get("temperature") not in known:
-            temperature_c = self._number(row_id, row, "temperature")
-            if said.temperature_c is None:
-                said.temperature_c = temperature_c
-        if self.columns.get("time") not in known:
-            reported_at = self._time(row_id, row)
-            if said.reported_at is None:
-                said.reported_at = reported_at
-
-    def _read_voltage(self, row_id: str, row: list[str], said: _Rows) -> None:
-        """Read ``230 V``, the same in each row, or ``A: 231 V``, another phase in each."""
-        phase = ""
-        position = self.columns.get("voltage")
-        if position is not None and (match := _PHASE.match(row[position])):
-            phase, row[position] = match[1].upper(), row[position][match.end() :]
-        volts = self._number(row_id, row, "voltage")
-        if volts is not None:
-            said.voltages.setdefault(phase, volts)
-
-    def _number(self, row_id: str, row: list[str], column: str) -> float | None:
-        position = self.columns.get(column)
-        if position is None:
-            return None
-        try:
-            return read_number(row[position], QUANTITIES[column])
-        except UnreadableError:
-            self._give_up(row_id, column, row[position])
-            return None
-
-    def _time(self, row_id: str, row: list[str]) -> datetime | None:
-        position = self.columns.get("time")
-        if position is None:
-            return None
-        try:
-            return read_time(row[position])
-        except UnreadableError:
-            self._give_up(row_id, "time", row[position])
-            return None
-
-    def _give_up(self, row_id: str, column: str, text: str) -> None:
-        shown = " ".join(text.split())[:80]
-        self.unreadable.append(UnreadableCell(row=row_id, column=column, text=shown))
-
-
 def _document(body: bytes) -> etree._Element:
     """Parse whatever came as UTF-8; an unusable document is an empty one."""
     try:
@@ -292,7 +150,7 @@ def _document(body: bytes) -> etree._Element:
     return etree.Element("html") if document is None else document
 
 
-def _rows(table: etree._Element, spans: _Spans) -> Iterator[list[str]]:
+def _rows(table: etree._Element, spans: Spans) -> Iterator[list[str]]:
     """Give the texts of each row's cells, with cells that span rows repeated in each of them.
 
     Every element from one `tr` to the next belongs to that row, however wrongly they are nested,
@@ -307,49 +165,27 @@ def _rows(table: etree._Element, spans: _Spans) -> Iterator[list[str]]:
         if element.tag != "tr":
             row.append(element)
         elif row:
-            yield spans.fill(row)
+            yield _texts(row, spans)
             row = []
     if row:
-        yield spans.fill(row)
+        yield _texts(row, spans)
 
 
-@dataclass(slots=True)
-class _Spans:
-    """Cells of a full row that reach down into the rows below, which lack them.
-
-    The next full row ends them: firmware that is cut short while it writes promises more rows
-    than it delivers.
-    """
-
-    width: int = 0
-    """Cells of a full row, known from the heading on."""
-    carried: list[int] = field(default_factory=list)
-    """Positions of the present row's cells that are an earlier row's."""
-    number: int = 0
-    """Of the row, counted from the full row above."""
-    reaching: list[tuple[int, int, str]] = field(default_factory=list)
-    """Position, number of the first row that isn't reached any more, and the text."""
-
-    def fill(self, row: list[etree._Element]) -> list[str]:
-        """Give the texts of a row, its own and those that reach into it."""
-        texts = ["".join(cell.itertext()) if len(cell) else cell.text or "" for cell in row]
-        self.carried = []
-        if len(texts) < self.width:
-            self.number += 1
-            for position, end, text in self.reaching:
-                if self.number < end:
-                    texts.insert(position, text)
-                    self.carried.append(position)
-            return texts
-        self.number = 0
-        self.reaching = []
-        if len(texts) == self.width:  # a wider row is none of this table
-            self.reaching = [
-                (position, int(span), texts[position])
-                for position, cell in enumerate(row)
-                if (span := cell.get("rowspan")) is not None and _SPAN.fullmatch(span)
-            ]
-        return texts
+def _texts(row: list[etree._Element], spans: Spans) -> list[str]:
+    """Give the texts of a row, its own and those that reach into it."""
+    texts = ["".join(cell.itertext()) if len(cell) else cell.text or "" for cell in row]
+    if len(texts) < spans.width:
+        return spans.fill_up(texts)
+    spans.start(
+        [
+            (position, int(span), texts[position])
+            for position, cell in enumerate(row)
+            if (span := cell.get("rowspan")) is not None and _SPAN.fullmatch(span)
+        ]
+        if len(texts) == spans.width  # a wider row is none of this table
+        else []
+    )
+    return texts
 
 
 def _columns(row: list[str]) -> dict[str, int] | None:

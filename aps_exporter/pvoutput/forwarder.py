@@ -110,7 +110,7 @@ class Forwarder:
 
     def _active(self) -> bool:
         """Be the only process that forwards from this outbox, or wait until it's free."""
-        active = self._store.claim()
+        active = self.outbox.claim()
         if not active and not self._standby:
             log.warning("another process forwards from this outbox: standing by")
         self._standby = not active

@@ -21,6 +21,8 @@ __all__ = ["Link", "Reply"]
 log = logging.getLogger(__name__)
 
 _PROBE: Final = timedelta(hours=1)
+_OK: Final = 200
+_WORDS: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,12 @@ class Reply:
     """``None``: nothing, it was about the line."""
     text: str
     answered: bool
-    """PVOutput, or something in its place, said something at all."""
+    """PVOutput said something, be it that it is out of order."""
+
+    @property
+    def words(self) -> str:
+        """As much of the text as a person wants to read."""
+        return shortened(self.text)
 
 
 class Link:
@@ -83,7 +90,7 @@ class Link:
         reply = Reply(
             verdict=self._about_records(answer, now),
             text=answer.text,
-            answered=answer.status != 0,
+            answered=answer.status >= _OK and not (answer.html and answer.status == _OK),
         )
         if (held, failures) != (self.budget.hold_until, self.budget.failures):
             self._keep()
@@ -110,16 +117,19 @@ class Link:
         verdict = classify(answer)
         match verdict:
             case Verdict.TRANSIENT:
-                self.failed(answer.text if not answer.html else f"a page, status {answer.status}")
+                page = f"a page for people, status {answer.status}"
+                self.failed(page if answer.html else shortened(answer.text))
             case Verdict.LOADING:
                 self.budget.still_loading(now, self._luck)
             case Verdict.TOO_FAST:
                 self.budget.slow_down(now)
             case Verdict.RATE_LIMIT:
-                log.warning("PVOutput's quota is used up, statuses are kept: %s", answer.text)
+                log.warning(
+                    "PVOutput's quota is used up, statuses are kept: %s", shortened(answer.text)
+                )
                 self.budget.rate_limited(now, self._luck)
             case Verdict.CONFIG:
-                self.suspend(answer.text)
+                self.suspend(shortened(answer.text))
             case _:
                 self._works(now)
                 return verdict
@@ -138,3 +148,8 @@ class Link:
 
     def _keep(self) -> None:
         self._outbox.write_note("budget", self.budget.kept())
+
+
+def shortened(text: str) -> str:
+    """Cut what a strange server says to a length that logs and files can bear."""
+    return text if len(text) <= _WORDS else f"{text[:_WORDS]}…"

@@ -15,7 +15,6 @@ from aps_exporter.pvoutput.rows import (
     RECORD,
     SAMPLE,
     Entry,
-    Row,
     State,
     record_values,
     sample_values,
@@ -25,7 +24,7 @@ from aps_exporter.pvoutput.rows import (
     to_seconds,
 )
 from aps_exporter.pvoutput.slots import Sample
-from aps_exporter.pvoutput.store import Store
+from aps_exporter.pvoutput.store import Row, Store
 
 __all__ = ["Counts", "Outbox"]
 
@@ -70,6 +69,10 @@ class Outbox:
         self.store = store
         self._system = system_id
         self._most = most
+
+    def claim(self) -> bool:
+        """Become the one process that forwards for this system; false while another one does."""
+        return self.store.claim(f"outbox-{self._system}")
 
     def add_sample(self, sample: Sample) -> bool:
         """Keep a sweep; false if it was there already, just as full."""
@@ -264,7 +267,7 @@ class Outbox:
         return [to_entry(row) for row in rows]
 
     def _rows(self, query: str, values: tuple[int | str, ...]) -> list[Row]:
-        return self.store.transact(lambda db: db.execute(query, values).fetchall())
+        return self.store.fetch(query, values)
 
     def _update(self, change: str, entries: Iterable[Entry], *values: str | datetime) -> None:
         new = [to_seconds(v) if isinstance(v, datetime) else v for v in values]

@@ -25,6 +25,7 @@ _UNSUPPORTED_TRIES: Final = 3
 _UNSUPPORTED_AGAIN: Final = timedelta(minutes=15)
 _MOST_BAD: Final = 5
 _BAD_PAUSE: Final = timedelta(hours=1)
+_MOST_WARNINGS: Final = 100
 _NOON: Final = range(10, 14)
 """Hours at which the moon is surely not the reason."""
 
@@ -192,7 +193,7 @@ class Reactions:
     def _warn(self, what: str, text: str) -> None:
         """Warn once for each kind of words; what they are about stands in brackets."""
         kind = re.sub(r"\[.*?\]", "", text)
-        if kind not in self._warned:
+        if kind not in self._warned and len(self._warned) < _MOST_WARNINGS:
             self._warned.add(kind)
             log.warning("%s: %s", what, text)
 

@@ -18,8 +18,8 @@ MASK: Final = "***"
 
 
 def blot(text: str, key: str) -> str:
-    """Replace the key, plain or percent-encoded, wherever it stands."""
-    for form in {key, quote(key, safe="")} if key else ():
+    """Replace the key wherever it stands: plain, percent-encoded or as Python shows it."""
+    for form in {key, quote(key, safe=""), repr(key)[1:-1]} if key else ():
         text = text.replace(form, MASK)
     return text
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from aps_exporter.pvoutput.records import Record
 from aps_exporter.pvoutput.slots import Sample
+from aps_exporter.pvoutput.store import Row
 
 __all__ = [
     "ENTRY",
@@ -15,7 +16,6 @@ __all__ = [
     "SAMPLE",
     "SCRIPTS",
     "Entry",
-    "Row",
     "State",
     "record_values",
     "sample_values",
@@ -24,9 +24,6 @@ __all__ = [
     "to_sample",
     "to_seconds",
 ]
-
-Row = tuple[Any, ...]
-"""A row as sqlite3 gives it: it knows the columns' types, not we."""
 
 State = Literal["pending", "dead", "sent", "skipped"]
 

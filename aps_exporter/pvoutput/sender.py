@@ -141,13 +141,13 @@ class Sender:
         if reply.verdict is Verdict.OK:
             if self._reactions.stored(entries, reply.text, now):
                 return
-            self._link.failed(f"its answer to a batch can't be read: {reply.text}")
+            self._link.failed(f"its answer to a batch can't be read: {reply.words}")
         elif reply.verdict is not None and not self._reactions.refused(
-            entries, reply.verdict, reply.text, now
+            entries, reply.verdict, reply.words, now
         ):
-            self._link.suspend(reply.text)
+            self._link.suspend(reply.words)
         self._link.tally.upload_failures += 1
-        self._outbox.say(entries, reply.text)
+        self._outbox.say(entries, reply.words)
 
     def _call(self, entries: tuple[Entry, ...]) -> Answer:
         zone, fields = self._site.zone, self._site.fields

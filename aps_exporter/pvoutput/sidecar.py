@@ -70,7 +70,8 @@ class Sidecar:
         self._news.set()
         deadline = Deadline.after(_STOP_S)
         for thread in self._threads:
-            thread.join(deadline.remaining())
+            if thread.ident is not None:  # else it never started
+                thread.join(deadline.remaining())
         if not any(thread.is_alive() for thread in self._threads):
             self._forwarder.shut()
 

@@ -42,6 +42,7 @@ class Site:
         self.agrees: bool | None = None
         self._refused = False
         self._host = host
+        self._warned = False
 
     @property
     def interval(self) -> int:
@@ -52,7 +53,12 @@ class Site:
     def zone(self) -> ZoneInfo:
         """The zone in which PVOutput reads dates and times."""
         name = self.policy.timezone or self.system.timezone or self.ecu_zone
-        return self._host if name is None else ZoneInfo(name)
+        if name is not None:
+            return ZoneInfo(name)
+        if self._host.key == "UTC" and not self._warned:
+            self._warned = True
+            log.warning("nobody knows the time zone of the roof, UTC is taken: set timezone")
+        return self._host
 
     @property
     def donation(self) -> bool:

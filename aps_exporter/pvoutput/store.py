@@ -9,19 +9,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from aps_exporter.errors import ConfigError
 
-__all__ = ["FILE_NAME", "Store"]
+__all__ = ["FILE_NAME", "Row", "Store"]
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Row = tuple[Any, ...]
+"""A row as sqlite3 gives it: it knows the columns' types, not we."""
 
 FILE_NAME: Final = "state.sqlite3"
-LOCK_NAME: Final = "outbox.lock"
-
 _RETRY_S: Final = 60.0
 _BUSY_MS: Final = 5000
 _BROKEN: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -76,34 +76,28 @@ class Store:
 
     def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do the work wholly or not at all; after a failure of the disk, once more in memory."""
-        with self._lock:
-            if self.in_memory:
-                self._return_to_disk()
-            elif self._inode != _inode(self._path):
-                self._follow()
-            try:
-                return _transaction(self._connection, work)
-            except sqlite3.DatabaseError as error:
-                self._use(self._recovered(error))
-                return _transaction(self._connection, work)
+        return self._attempt(lambda db: _transaction(db, work))
 
-    def claim(self) -> bool:
-        """Become the one process that forwards from this folder; false while another one is.
+    def fetch(self, query: str, values: tuple[int | str, ...]) -> list[Row]:
+        """Look something up; a single query needs no transaction."""
+        return self._attempt(lambda db: db.execute(query, values).fetchall())
 
-        The claim is a lock of the operating system on a file beside the outbox: it ends with the
+    def claim(self, what: str) -> bool:
+        """Become the one process that does something; false while another one does it.
+
+        The claim is a lock of the operating system on a file beside ours: it ends with the
         process, however that ends.
         """
         with self._lock:
             if self._claim is None:
-                self._claim = self._locked_file()
+                self._claim = self._locked(self._folder / f"{what}.lock")
             return self._claim is not None
 
-    def _locked_file(self) -> sqlite3.Connection | None:
-        lock = _in_memory()  # serves where no file can: then nothing is shared either
-        with suppress(sqlite3.OperationalError):
-            lock = sqlite3.connect(
-                self._folder / LOCK_NAME, timeout=0, isolation_level=None, check_same_thread=False
-            )
+    def _locked(self, path: Path) -> sqlite3.Connection | None:
+        try:
+            lock = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        except sqlite3.OperationalError:
+            return _in_memory()  # no folder, so nothing that another process could share
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.DatabaseError as error:
@@ -119,6 +113,18 @@ class Store:
             if self._claim is not None:
                 self._claim.close()
                 self._claim = None
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._lock:
+            if self.in_memory:
+                self._return_to_disk()
+            elif self._inode != _inode(self._path):
+                self._follow()
+            try:
+                return work(self._connection)
+            except sqlite3.DatabaseError as error:
+                self._use(self._recovered(error))
+                return work(self._connection)
 
     def _use(self, connection: sqlite3.Connection) -> None:
         self._connection.close()

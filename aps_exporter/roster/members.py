@@ -62,14 +62,18 @@ class Member:
         )
 
     def merged(self, stored: Member) -> Member:
-        """Join what we saw with what is stored, where others may have written what they saw."""
+        """Join what we saw with what is stored, where others may have written what they saw.
+
+        Our own last sight counts, later or not: a clock that was ahead must not be believed for
+        ever.
+        """
         if self == stored:
             return self
         idler = max(self, stored, key=lambda member: member.idle_days)
         return replace(
             self,
             first_seen=min(self.first_seen, stored.first_seen),
-            last_seen=max(filter(None, (self.last_seen, stored.last_seen)), default=None),
+            last_seen=self.last_seen or stored.last_seen,
             first_watt=min(filter(None, (self.first_watt, stored.first_watt)), default=None),
             idle_days=idler.idle_days,
             idle_since=idler.idle_since,

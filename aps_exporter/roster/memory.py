@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 PATIENCE_S: Final = 1.0
 """How long the first reading waits for a locked file, as it is while its last user leaves."""
 RETRY_S: Final = 60.0
-MOST_MEMBERS: Final = 20_000
+MOST_MEMBERS: Final = 10_000
 """More than any ECU has; a page of invented ids must not fill memory and disk."""
 
 _DISK_ERRORS: Final = (sqlite3.Error, OSError)
@@ -91,15 +91,10 @@ class Memory:
 
     def _save_soon(self) -> None:
         """Have the changes stored, unless that is going on or has just failed."""
-        if (
-            self.file is not None
-            and self._unsaved
-            and self._saver is None
-            and self.monotonic() >= self._retry_at
-        ):
-            self._saver = threading.Thread(
-                target=self._save, args=(self.file,), name="roster", daemon=True
-            )
+        if self.file is None or not self._unsaved or self.monotonic() < self._retry_at:
+            return
+        if self._saver is None or not self._saver.is_alive():
+            self._saver = threading.Thread(target=self._save, args=(self.file,), daemon=True)
             self._saver.start()
 
     def _save(self, file: StateFile) -> None:
@@ -109,11 +104,10 @@ class Memory:
             save(file, self.ecu, unsaved.values())
         except _DISK_ERRORS as error:
             with self._lock:
-                self._saver = None
                 self._failed(file, error)
             return
         with self._lock:
-            self._saver = None
+            self._signature = None
             for key, member in unsaved.items():
                 if self._unsaved.get(key) is member:
                     del self._unsaved[key]

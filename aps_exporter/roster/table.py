@@ -76,7 +76,11 @@ def rename(file: StateFile, ecu: str, member_id: str, name: str) -> int:
 
 def _select(db: sqlite3.Connection, ecu: str) -> Members:
     db.row_factory = sqlite3.Row
-    members = [_member(row) for row in db.execute(_SELECT, (ecu,))]
+    try:
+        members = [_member(row) for row in db.execute(_SELECT, (ecu,))]
+    except (TypeError, ValueError, OverflowError) as error:  # written by others than us
+        message = f"a row of {ecu} makes no sense: {error}"
+        raise sqlite3.DataError(message) from error
     return {member.key: member for member in members}
 
 

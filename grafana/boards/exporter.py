@@ -196,7 +196,7 @@ def _clock() -> timeseries.Panel:
             11,
             "Clock of each ECU",
             "Newest report's time minus our clock, while inverters report. Between nothing and "
-            "minus five minutes is right; whole hours are a wrong time zone.",
+            "minus five minutes is right, and a fall at dusk; whole hours are a wrong time zone.",
             "s",
         )
         .line_width(1)

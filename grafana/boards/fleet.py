@@ -29,13 +29,13 @@ from grafana.boards.parts import (
     strip,
     tile,
 )
-from grafana.boards.promql import STATUSES, status_code, weakest
+from grafana.boards.promql import STATUSES, day, status_code, weakest
 
 __all__ = ["fleet"]
 
 ECUS = 'instance=~"$instance"'
-DAY = f"(max(aps_inverters_online{{{ECUS}}} / aps_inverters_expected{{{ECUS}}}) >= 0.5)"
-"""It is day where at least one ECU of the fleet has half of its inverters reporting."""
+DAY = f"(count({day(ECUS)}) > 0)"
+"""It is day for the fleet where it is day beyond doubt at one of its ECUs."""
 SILENT = f"sum by (instance) (aps_inverters_missing{{{ECUS}}})"
 TROUBLE = (
     f"100 * (1 - max by (instance) (aps_up{{{ECUS}}}))"
@@ -63,7 +63,7 @@ def fleet() -> dashboard.Dashboard:
                     (4, _oldest()),
                 ),
             ),
-            Line(height=9, panels=((24, _ecus()),)),
+            Line(height=8, panels=((24, _ecus()),)),
             Line(height=9, panels=((12, _curves()), (12, _states()))),
             Line(height=10, panels=((12, _weakest()), (12, _voltage()))),
         ),
@@ -93,8 +93,8 @@ def _silent() -> stat.Panel:
         tile(
             2,
             "Silent by day",
-            "Inverters and panels that should report and don't. Not counted while fewer than half "
-            "of the inverters of every ECU report, as at night.",
+            "Inverters and panels that should report and don't. Counted while at least one ECU has "
+            "half of its inverters making 20 W on a panel.",
             "none",
         )
         .text_mode(common_model.BigValueTextMode.VALUE_AND_NAME)

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["BY_PANEL", "ECU", "MOST_REPORT", "STATUSES", "status_code", "weakest"]
+__all__ = ["BY_PANEL", "ECU", "STATUSES", "day", "status_code", "weakest"]
 
 ECU = 'instance="$instance"'
 BY_PANEL = "on (instance, inverter, channel)"
-MOST_REPORT = (
-    f"on (instance) (aps_inverters_online{{{ECU}}} >= 0.5 * aps_inverters_expected{{{ECU}}})"
-)
-"""By day: who is silent then is missed, who is silent with most others sleeps."""
-
 STATUSES: Mapping[str, tuple[str, str]] = {
     "ok": ("answers", "green"),
     "empty": ("table empty", "yellow"),
@@ -23,6 +18,16 @@ STATUSES: Mapping[str, tuple[str, str]] = {
     "page_truncated": ("page cut off", "orange"),
 }
 """Values of the label `status` of `aps_ecu_status`, as people say them, and their colour."""
+
+
+def day(matcher: str) -> str:
+    """Tell the ECUs where it is day beyond doubt: half of the inverters make 20 W on a panel.
+
+    Who is silent then is missed. At dawn and dusk slopes wake and sleep one after the other.
+    """
+    best = f"max by (instance, inverter) (aps_panel_power_watts{{{matcher}}})"
+    half = f"0.5 * max by (instance) (aps_inverters_expected{{{matcher}}})"
+    return f"(count by (instance) ({best} >= 20) >= {half})"
 
 
 def status_code(*matchers: str) -> str:

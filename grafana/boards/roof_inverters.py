@@ -18,7 +18,7 @@ from grafana.boards.parts import (
     strip,
     tile,
 )
-from grafana.boards.promql import ECU, MOST_REPORT
+from grafana.boards.promql import ECU, day
 
 __all__ = ["ages", "availability", "frequency", "pvoutput", "temperature", "voltage"]
 
@@ -29,13 +29,14 @@ def availability() -> statetimeline.Panel:
         strip(
             11,
             "Inverters reporting",
-            "Green: reported. Red: silent while at least half of the inverters report. Empty: most "
-            "of the roof is silent, as at night.",
+            "Green: reported. Red: silent by day, which is while at least half of the inverters "
+            "make 20 W on a panel. Empty: asleep.",
         )
         .mappings(mapped({1: ("reports", "green"), 0: ("silent", "red")}))
         .with_target(
             over_time(
-                f"max by (inverter) (aps_inverter_online{{{ECU}}} and {MOST_REPORT})",
+                f"max by (inverter) (aps_inverter_online{{{ECU}}} == 1"
+                f" or aps_inverter_online{{{ECU}}} and on (instance) {day(ECU)})",
                 "{{inverter}}",
             )
         )

@@ -20,7 +20,7 @@ from grafana.boards.parts import (
     override,
     steps,
 )
-from grafana.boards.promql import BY_PANEL, ECU, MOST_REPORT, weakest
+from grafana.boards.promql import BY_PANEL, ECU, day, weakest
 
 __all__ = ["curve", "heat", "missing", "ranking"]
 
@@ -63,20 +63,20 @@ def missing() -> table.Panel:
         listing(
             8,
             "Missing panels",
-            "Panels that should report and don't, while at least half of the inverters do. "
-            "Silent since: time without a power; seven days means at least that.",
-            {"name": "Panel", "group": "Group", "inverter": "Inverter", "Value": "Silent since"},
+            "Panels that should report and don't, by day: while at least half of the inverters "
+            "make 20 W on a panel. Silent for: time without a power, up to seven days.",
+            {"name": "Panel", "group": "Group", "inverter": "Inverter", "Value": "Silent for"},
             hidden=("instance", "job", "channel"),
         )
         .with_target(
             as_table(
                 f"({silent} * {INFO} and {BY_PANEL} aps_panel_online{{{ECU}}} == 0)"
-                f" and {MOST_REPORT}"
+                f" and on (instance) {day(ECU)}"
             )
         )
-        .no_value("Nobody is missing (or most of the roof sleeps)")
-        .override_by_name("Silent since", override(unit="s", decimals=0))
-        .sort_by(falling("Silent since"))
+        .no_value("Nobody is missing, or it is night")
+        .override_by_name("Silent for", override(unit="s", decimals=0))
+        .sort_by(falling("Silent for"))
     )
 
 

@@ -71,7 +71,8 @@ def _curve(
     width = number(own.custom.get("lineWidth"), 1)
     opacity = number(own.custom.get("fillOpacity")) / 100
     dash = ' stroke-dasharray="7 5"' if "lineStyle" in own.custom else ""
-    for piece in pieces(curve, canvas.step):
+    inside = [point for point in curve if point[1] <= axis.high]
+    for piece in pieces(inside, canvas.step):
         path = " ".join(f"{canvas.x(at):.1f},{axis.y(value):.1f}" for at, value in piece)
         if opacity:
             back = " ".join(

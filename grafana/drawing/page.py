@@ -16,7 +16,7 @@ from grafana.drawing.tiles import bars, listing, tile
 
 __all__ = ["HEAD", "WIDTH", "Page", "height_of"]
 
-WIDTH = 1400
+WIDTH = 1280
 CELL = 30
 GAP = 8
 MARGIN = 12
@@ -132,8 +132,7 @@ td { padding: 6px 8px; border-top: 1px solid $border; white-space: nowrap }
 .empty { color: $faint; text-align: center; padding-top: 80px }
 .bars { padding-top: 4px }
 .bar { display: flex; align-items: center; font-size: 12px }
-.bar b { min-width: 68px; max-width: 150px; font-weight: 400; text-align: right;
-  padding-right: 8px; white-space: nowrap }
+.bar b { font-weight: 400; text-align: right; padding-right: 8px; white-space: nowrap }
 .bar span { flex: 1; height: 74%; background: $page; border-radius: 2px }
 .bar i { display: block; height: 100%; border-radius: 2px }
 .bar em { width: 48px; font-style: normal; text-align: right; font-weight: 500 }

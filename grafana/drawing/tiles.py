@@ -25,7 +25,7 @@ def tile(panel: Panel, series: Sequence[Series], theme: Theme) -> str:
         own = look(panel.raw, each.name)
         value = each.points[-1][1]
         text = each.name if mode == "name" else own.text(value)
-        size = min(38, 1.75 * panel.width * 60 / len(series) / max(len(text), 4))
+        size = min(38, (52 * panel.width - 20) / len(series) / (0.66 * max(len(text), 4)))
         under = f"<small>{html.escape(each.name)}</small>" if mode == "value_and_name" else ""
         values.append(
             f'<div>{under}<p style="font-size:{size:.0f}px;color:{own.color(value, theme)}">'
@@ -38,6 +38,7 @@ def bars(panel: Panel, series: Sequence[Series], theme: Theme) -> str:
     """Draw a bar per series, in the order of the answer."""
     rows = []
     room = (panel.height * 38 - 58) / max(len(series), 1)
+    names = 12 + 7 * max((len(each.name) for each in series), default=0)
     for each in series:
         own = look(panel.raw, each.name)
         value = each.points[-1][1]
@@ -45,7 +46,8 @@ def bars(panel: Panel, series: Sequence[Series], theme: Theme) -> str:
         share = 100 * (min(value, high) - low) / (high - low)
         color = own.color(value, theme)
         rows.append(
-            f'<div class=bar style="height:{min(room, 34):.1f}px"><b>{html.escape(each.name)}</b>'
+            f'<div class=bar style="height:{min(room, 34):.1f}px">'
+            f'<b style="width:{names}px">{html.escape(each.name)}</b>'
             f'<span><i style="width:{share:.1f}%;background:{color}"></i></span>'
             f'<em style="color:{color}">{own.text(value)}</em></div>'
         )
@@ -109,5 +111,8 @@ def _cell(panel: Panel, column: str, value: str | float | None, theme: Theme) ->
         return f'<td{link} style="color:{color}">{html.escape(text)}</td>'
     kind = mapping(own.custom.get("cellOptions")).get("type")
     color = own.color(value, theme)
-    style = f' style="background:{color};color:#111"' if kind == "color-background" else ""
+    style = {
+        "color-background": f' style="background:{color};color:#111"',
+        "color-text": f' style="color:{color}"',
+    }.get(str(kind), "")
     return f"<td{style}>{html.escape(own.text(value))}</td>"

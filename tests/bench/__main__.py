@@ -10,7 +10,6 @@ from tests.bench.parsing import measure_parsing
 from tests.bench.report import Row, table
 from tests.bench.serving import (
     measure_clients,
-    measure_memory,
     measure_scrapes,
     measure_start,
 )
@@ -30,10 +29,9 @@ def _arguments() -> argparse.Namespace:
 def _measurements(*, quick: bool, scrapes: int) -> Iterator[Row]:
     return chain(
         measure_parsing(quick=quick),
-        measure_scrapes(quick=quick),
+        measure_scrapes(quick=quick, scrapes=scrapes),
         measure_start(quick=quick),
         measure_clients(quick=quick),
-        measure_memory(scrapes=scrapes),
     )
 
 

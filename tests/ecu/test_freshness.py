@@ -315,6 +315,23 @@ def test_a_clock_that_drifts_is_no_zone_error(drift_s: int) -> None:
     assert judgement.clock_offset_s == drift_s
 
 
+@pytest.mark.parametrize("text", ["1970-01-01 00:00:00", "2199-12-31 23:59:59"])
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_any_time_a_page_can_say_is_judged(text: str, zone: str) -> None:
+    """The first and the last time that is read at all are no crash in any zone."""
+    freshness = Freshness(stale_after_s=1800)
+    for monotonic in (0.0, 60.0):
+        judgement = freshness.judge(
+            (inverter(wall(text)), inverter(wall("2026-06-21 12:00:00"))),
+            zone=ZoneInfo(zone),
+            ecu_clock=wall(text),
+            now=NOON,
+            monotonic=monotonic,
+        )
+
+    assert judgement.clock_offset_s is not None
+
+
 @pytest.mark.parametrize("page_clock", [False, True])
 @pytest.mark.parametrize(
     "change",

@@ -167,6 +167,23 @@ def test_an_answer_without_a_page_is_cut_off(nothing: bytes) -> None:
     assert fault_of(parse_table, nothing) == "page_truncated"
 
 
+@pytest.mark.parametrize(
+    "heading",
+    [
+        b"<th>Current Power<th>Grid Voltage",
+        b"<th>Inverter ID<th>Current Power<th>Temperature",
+        b"<th>Inverter ID<th>Grid Voltage<th>Reporting Time",
+        b"<th>Inverter ID<th>Current Power<th>Date" + b"<th>more" * 40,
+    ],
+    ids=["no place for the id", "too little of it", "no power", "too wide"],
+)
+def test_what_is_no_heading_of_ours_is_not_read(heading: bytes) -> None:
+    """A table needs power, one more column of ours, a place for the id, and some measure."""
+    page = b"<html><table><tr>" + heading + b"<tr><td>408000012345-A</table></html>"
+
+    assert fault_of(parse_table, page) == "page_unrecognised"
+
+
 def test_nul_bytes_are_blanks() -> None:
     """A NUL, as a half-written data file gives, does not end the page."""
     page = PHP.replace(b" 31 W ", b" \x0031 W\0").replace(b"</thead>", b"\0</thead>")
@@ -341,6 +358,7 @@ def test_names_that_are_no_labels_are_unknown(hostile: str) -> None:
         (b"setHours(10", b"setHours(25"),
         (b"setMinutes", b"setminutes"),
         (b"setFullYear(2026", b"setFullYear(0000"),
+        (b"setFullYear(2026", b"setFullYear(9999"),
     ],
 )
 def test_a_clock_that_is_none_is_unknown(old: bytes, new: bytes) -> None:

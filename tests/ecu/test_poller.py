@@ -567,6 +567,35 @@ def test_the_poll_measures_itself(cgi: Ecu) -> None:
     assert reading.poll_duration_s == 2.0
 
 
+# The day's curve
+
+
+def test_the_days_curve_is_one_get(php: Ecu) -> None:
+    """The php page with today's curve is handed over as it is."""
+    php.pages["/index.php/realtimedata/old_power_graph"] = b'{"power":[]}'
+
+    assert php.poller().day_curve(Deadline.after(5)) == b'{"power":[]}'
+    assert php.fetched == ["/index.php/realtimedata/old_power_graph"]
+
+
+def test_the_days_curve_waits_for_a_poll(cgi: Ecu) -> None:
+    """One request is in flight: the curve waits for the poll, as long as it may."""
+    gate = Gate(TABLE[CGI])
+    cgi.pages |= {CGI: gate, "/index.php/realtimedata/old_power_graph": b"{}"}
+    poller = cgi.poller()
+    with ThreadPoolExecutor(2) as pool:
+        polled = pool.submit(read, poller, 20)
+        assert gate.entered.acquire(timeout=10)
+        with pytest.raises(EcuTimeoutError):
+            poller.day_curve(Deadline.after(0.05))
+        curve = pool.submit(poller.day_curve, Deadline.after(20))
+        gate.open.set()
+
+        assert curve.result(10) == b"{}"
+        assert polled.result(10).inverters
+    assert cgi.fetched == [CGI, "/cgi-bin/home", "/index.php/realtimedata/old_power_graph"]
+
+
 # The log
 
 

@@ -18,7 +18,7 @@ from aps_exporter.ecu.web import BODY_CAP, fetch
 from aps_exporter.errors import EcuError, EcuPageError, EcuTimeoutError, EcuUnreachableError
 
 PAGE = b"<html><table></table></html>"
-SLACK = 0.5
+SLACK = 1.0
 """Seconds that a busy machine may add to a deadline."""
 
 Talk = Callable[[socket.socket, threading.Event], None]

@@ -34,7 +34,10 @@ def test_killed_many_times(folder: Path) -> None:
     with FakePVOutput(clock=clock) as fake:
         command = [sys.executable, str(script), fake.url, str(state), str(clock_file)]
         with subprocess.Popen(
-            [*command, EVENING.isoformat()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*command, EVENING.isoformat()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         ) as nursery:
             assert nursery.stdin is not None
             assert nursery.stdout is not None
@@ -57,7 +60,10 @@ def test_killed_many_times(folder: Path) -> None:
                 kills += code != 0
             nursery.stdin.close()
         stored = fake.stored("v2")
-        touched = {slot: len(s.requests) for slot, s in zip(stored, fake.world.statuses.values(), strict=True)}
+        touched = {
+            slot: len(s.requests)
+            for slot, s in zip(stored, fake.world.statuses.values(), strict=True)
+        }
 
     store = Store(state, "outbox", SCRIPTS)
     outbox = Outbox(store, SYSTEM_ID)

@@ -66,7 +66,9 @@ def test_books_balance(make_day: Callable[..., Day], fake: FakePVOutput) -> None
     expected = day.expected()
     right = {slot for slot, v in stored.items() if expected.get(slot) == v}
     dead = day.alive.outbox.entries("dead")
-    books = len(right) + lost["dead"] + lost["rejected_local"] + lost["expired"] + lost["skipped_night"]
+    books = (
+        len(right) + lost["dead"] + lost["rejected_local"] + lost["expired"] + lost["skipped_night"]
+    )
     print(
         f"{len(expected)} slots with a sweep: {len(right)} stored, {len(dead)} dead, {lost};"
         f" {restarts} restarts, {outages} outages, {len(fake.requests)} requests"
