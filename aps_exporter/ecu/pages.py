@@ -16,7 +16,7 @@ from aps_exporter.ecu.cells import (
     UnreadableError,
     read_number,
 )
-from aps_exporter.ecu.rows import Spans, TableReader
+from aps_exporter.ecu.rows import Layout, TableReader
 from aps_exporter.errors import EcuPageError
 from aps_exporter.model import EcuInfo, Table, UnreadableCell
 
@@ -86,14 +86,13 @@ def parse_table(body: bytes) -> Table:
     Raises `EcuPageError`: the page is gone, cut off, or holds no such table.
     """
     for table in _document(body).iter("table"):
-        spans = Spans()
-        rows = _rows(table, spans)
+        rows = _rows(table)
         for row in rows:
-            columns = _columns(row)
+            columns = _columns(_texts(row))
             if columns is not None:
                 _require_closed(body)
-                spans.width = len(row)
-                return TableReader(columns=columns, spans=spans).read(rows)
+                layout = Layout(columns=columns, width=len(row))
+                return TableReader(layout).read(_laid_out(rows, layout))
     raise _no_table(body)
 
 
@@ -104,7 +103,7 @@ def parse_home(body: bytes) -> EcuInfo:
     """
     values: dict[str, str] = {}
     for table in _document(body).iter("table"):
-        for label, text in (row[:2] for row in _rows(table, Spans()) if len(row) > 1):
+        for label, text in (_texts(row)[:2] for row in _rows(table) if len(row) > 1):
             name = LABELS.get(_normal(label))
             if name is not None:
                 values.setdefault(name, " ".join(text.split()))
@@ -150,8 +149,8 @@ def _document(body: bytes) -> etree._Element:
     return etree.Element("html") if document is None else document
 
 
-def _rows(table: etree._Element, spans: Spans) -> Iterator[list[str]]:
-    """Give the texts of each row's cells, with cells that span rows repeated in each of them.
+def _rows(table: etree._Element) -> Iterator[list[etree._Element]]:
+    """Give each row's cells.
 
     Every element from one `tr` to the next belongs to that row, however wrongly they are nested,
     unless a table inside this one has it.
@@ -165,27 +164,29 @@ def _rows(table: etree._Element, spans: Spans) -> Iterator[list[str]]:
         if element.tag != "tr":
             row.append(element)
         elif row:
-            yield _texts(row, spans)
+            yield row
             row = []
     if row:
-        yield _texts(row, spans)
+        yield row
 
 
-def _texts(row: list[etree._Element], spans: Spans) -> list[str]:
-    """Give the texts of a row, its own and those that reach into it."""
-    texts = ["".join(cell.itertext()) if len(cell) else cell.text or "" for cell in row]
-    if len(texts) < spans.width:
-        return spans.fill_up(texts)
-    spans.start(
-        [
-            (position, int(span), texts[position])
-            for position, cell in enumerate(row)
-            if (span := cell.get("rowspan")) is not None and _SPAN.fullmatch(span)
-        ]
-        if len(texts) == spans.width  # a wider row is none of this table
-        else []
-    )
-    return texts
+def _texts(row: list[etree._Element]) -> list[str]:
+    return ["".join(cell.itertext()) if len(cell) else cell.text or "" for cell in row]
+
+
+def _laid_out(rows: Iterator[list[etree._Element]], layout: Layout) -> Iterator[list[str]]:
+    """Give each row's texts, and tell the layout which cells of a full row reach down."""
+    for row in rows:
+        if len(row) >= layout.width:
+            spans = [cell.get("rowspan") for cell in row] if len(row) == layout.width else []
+            layout.start(
+                [
+                    (position, int(span))
+                    for position, span in enumerate(spans)
+                    if span is not None and _SPAN.fullmatch(span)
+                ]
+            )
+        yield _texts(row)
 
 
 def _columns(row: list[str]) -> dict[str, int] | None:

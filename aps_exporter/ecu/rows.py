@@ -19,7 +19,7 @@ from aps_exporter.ecu.cells import (
 )
 from aps_exporter.model import Channel, Inverter, PhaseVoltage, Table, UnreadableCell
 
-__all__ = ["Spans", "TableReader"]
+__all__ = ["Layout", "TableReader"]
 
 QUANTITIES: Final = {
     "power": WATTS,
@@ -36,39 +36,44 @@ _BARE_ID: Final = re.compile(r"[0-9]{12}")
 _PHASE: Final = re.compile(r"\s*([A-Ca-c])\s*[:\uff1a]")
 
 
-@dataclass(slots=True)
-class Spans:
-    """Cells of a full row that reach down into the rows below, which lack them.
+@dataclass(slots=True, kw_only=True)
+class Layout:
+    """Where the columns are: in full rows by the heading, in the rows below where cells reach down.
 
-    The next full row ends them: firmware that is cut short while it writes promises more rows
-    than it delivers.
+    A row below lacks the cells that it shares with the full row above it. The next full row ends
+    them all: firmware that is cut short while it writes promises more rows than it delivers.
     """
 
-    width: int = 0
-    """Cells of a full row, known from the heading on."""
-    carried: list[int] = field(default_factory=list)
-    """Positions of the present row's cells that are an earlier row's."""
-    number: int = 0
+    columns: dict[str, int]
+    """Position of what we know in a full row."""
+    width: int
+    """Cells of a full row."""
+    _number: int = 0
     """Of the row, counted from the full row above."""
-    reaching: list[tuple[int, int, str]] = field(default_factory=list)
-    """Position, number of the first row that isn't reached any more, and the text."""
+    _reaching: list[tuple[int, int]] = field(default_factory=list)
+    _below: dict[tuple[int, ...], dict[str, int]] = field(default_factory=dict)
 
-    def start(self, reaching: list[tuple[int, int, str]]) -> None:
-        """Begin with a full row, of which these cells reach down."""
-        self.reaching, self.number, self.carried = reaching, 0, []
+    def start(self, reaching: list[tuple[int, int]]) -> None:
+        """Begin with a full row; some of its cells (by position) reach over so many rows."""
+        self._reaching, self._number = reaching, 0
 
-    def fill_up(self, texts: list[str]) -> list[str]:
-        """Put the cells that reach into a row in their places among its own."""
-        self.number += 1
-        self.carried = []
-        for position, end, text in self.reaching:
-            if self.number < end:
-                texts.insert(position, text)
-                self.carried.append(position)
-        return texts
+    def below(self, length: int) -> dict[str, int] | None:
+        """Give the columns of the next row below, if it has `length` cells as it should."""
+        self._number += 1
+        shared = tuple([position for position, rows in self._reaching if self._number < rows])
+        if length + len(shared) != self.width:
+            return None
+        if shared not in self._below:
+            own = [position for position in range(self.width) if position not in shared]
+            self._below[shared] = {
+                column: own.index(position)
+                for column, position in self.columns.items()
+                if position in own
+            }
+        return self._below[shared]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Rows:
     """What the rows of one inverter said, until all of them are read."""
 
@@ -83,7 +88,7 @@ class _Rows:
             serial=serial,
             channels=tuple(self.channels),
             grid_voltages=tuple(
-                PhaseVoltage(phase=phase, voltage_v=volts) for phase, volts in self.voltages.items()
+                [PhaseVoltage(phase=phase, voltage_v=v) for phase, v in self.voltages.items()]
             ),
             grid_frequency_hz=self.frequency_hz,
             temperature_c=self.temperature_c,
@@ -95,18 +100,21 @@ class _Rows:
 class TableReader:
     """Reads the rows below the heading."""
 
-    columns: dict[str, int]
-    spans: Spans
+    layout: Layout
     inverters: dict[str, _Rows] = field(default_factory=dict)
     unreadable: list[UnreadableCell] = field(default_factory=list)
     duplicate_rows: int = 0
     _ids: set[str] = field(default_factory=set)
+    _above: _Rows = field(default_factory=_Rows)
+    """What the last full row said."""
 
     def read(self, rows: Iterator[list[str]]) -> Table:
         """Read all rows that begin with an inverter's or a panel's id."""
-        id_position = self.columns["id"]
+        full, width = self.layout.columns, self.layout.width
         for row in rows:
-            row_id = row[id_position].strip() if len(row) > id_position else ""
+            columns = full if len(row) >= width else self.layout.below(len(row))
+            position = (columns or full)["id"]
+            row_id = row[position].strip() if position < len(row) else ""
             panel = _PANEL_ID.fullmatch(row_id)
             if panel is None and not _BARE_ID.fullmatch(row_id):
                 continue
@@ -114,62 +122,76 @@ class TableReader:
                 self.duplicate_rows += 1
                 continue
             self._ids.add(row_id)
-            if len(row) == self.spans.width:
-                cells = row
-            else:
+            if columns is None or len(row) > width:
                 self._give_up(row_id, "row", " | ".join(row))
-                cells = [""] * self.spans.width
-            if panel:
-                self._read_row(row_id, panel["serial"], panel["channel"], cells)
-            else:
-                self._read_row(row_id, row_id, None, cells)
+                columns = {}
+            serial, channel = panel.groups() if panel else (row_id, None)
+            self._read_row(row_id, serial, channel, row, columns)
         return Table(
-            inverters=tuple(said.inverter(serial) for serial, said in self.inverters.items()),
+            inverters=tuple([said.inverter(serial) for serial, said in self.inverters.items()]),
             unreadable=tuple(self.unreadable),
             duplicate_rows=self.duplicate_rows,
         )
 
-    def _read_row(self, row_id: str, serial: str, channel: str | None, row: list[str]) -> None:
+    def _read_row(
+        self, row_id: str, serial: str, channel: str | None, row: list[str], columns: dict[str, int]
+    ) -> None:
         said = self.inverters.get(serial)
-        known = self.spans.carried if said else []  # cells that a row of this inverter had before
         if said is None:
-            said = self.inverters[serial] = _Rows()
-        power_w = self._number(row_id, row, "power")
+            said = self.inverters[serial] = self._new(columns)
+        power_w = self._number(row_id, row, columns, "power")
         if channel is not None or power_w is not None:
             said.channels.append(
                 Channel(
                     id=row_id,
                     name=channel or "",
                     power_w=power_w,
-                    dc_voltage_v=self._number(row_id, row, "dc_voltage"),
+                    dc_voltage_v=self._number(row_id, row, columns, "dc_voltage"),
                 )
             )
-        self._read_voltage(row_id, row, said)
-        if self.columns.get("frequency") not in known:
-            frequency_hz = self._number(row_id, row, "frequency")
+        if "voltage" in columns:
+            self._read_voltage(row_id, row, columns, said)
+        if "frequency" in columns:
+            frequency_hz = self._number(row_id, row, columns, "frequency")
             if said.frequency_hz is None:
                 said.frequency_hz = frequency_hz
-        if self.columns.get("temperature") not in known:
-            temperature_c = self._number(row_id, row, "temperature")
+        if "temperature" in columns:
+            temperature_c = self._number(row_id, row, columns, "temperature")
             if said.temperature_c is None:
                 said.temperature_c = temperature_c
-        if self.columns.get("time") not in known:
-            reported_at = self._time(row_id, row)
+        if "time" in columns:
+            reported_at = self._time(row_id, row, columns)
             if said.reported_at is None:
                 said.reported_at = reported_at
+        if columns is self.layout.columns:
+            self._above = said
 
-    def _read_voltage(self, row_id: str, row: list[str], said: _Rows) -> None:
+    def _new(self, columns: dict[str, int]) -> _Rows:
+        """Begin an inverter; one that begins with a short row shares the cells of the full one."""
+        if columns is self.layout.columns or not columns:
+            return _Rows()
+        above = self._above
+        return _Rows(
+            frequency_hz=None if "frequency" in columns else above.frequency_hz,
+            temperature_c=None if "temperature" in columns else above.temperature_c,
+            reported_at=None if "time" in columns else above.reported_at,
+        )
+
+    def _read_voltage(
+        self, row_id: str, row: list[str], columns: dict[str, int], said: _Rows
+    ) -> None:
         """Read ``230 V``, the same in each row, or ``A: 231 V``, another phase in each."""
-        phase = ""
-        position = self.columns.get("voltage")
-        if position is not None and (match := _PHASE.match(row[position])):
+        phase, position = "", columns["voltage"]
+        if match := _PHASE.match(row[position]):
             phase, row[position] = match[1].upper(), row[position][match.end() :]
-        volts = self._number(row_id, row, "voltage")
+        volts = self._number(row_id, row, columns, "voltage")
         if volts is not None:
             said.voltages.setdefault(phase, volts)
 
-    def _number(self, row_id: str, row: list[str], column: str) -> float | None:
-        position = self.columns.get(column)
+    def _number(
+        self, row_id: str, row: list[str], columns: dict[str, int], column: str
+    ) -> float | None:
+        position = columns.get(column)
         if position is None:
             return None
         try:
@@ -178,14 +200,12 @@ class TableReader:
             self._give_up(row_id, column, row[position])
             return None
 
-    def _time(self, row_id: str, row: list[str]) -> datetime | None:
-        position = self.columns.get("time")
-        if position is None:
-            return None
+    def _time(self, row_id: str, row: list[str], columns: dict[str, int]) -> datetime | None:
+        text = row[columns["time"]]
         try:
-            return read_time(row[position])
+            return read_time(text)
         except UnreadableError:
-            self._give_up(row_id, "time", row[position])
+            self._give_up(row_id, "time", text)
             return None
 
     def _give_up(self, row_id: str, column: str, text: str) -> None:

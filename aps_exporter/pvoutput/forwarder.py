@@ -80,7 +80,7 @@ class Forwarder:
         """Keep what a reading tells, and fill the gap before it."""
         if not self._active():
             return
-        self.site.ecu_zone = summary.reading.timezone or self.site.ecu_zone
+        self.site.hear_ecu(summary.reading.timezone)
         if self._sampler.take(summary) and self._sampler.last is not None and self._backfill:
             at = self._sampler.last.at
             self._backfill.gap(self._previous, at)

@@ -38,7 +38,7 @@ def publish_once(summary: Summary, settings: Settings) -> str | None:
 
 def send_once(summary: Summary, service: Service, policy: Policy, site: Site) -> str | None:
     """Send a reading; what nobody ever asked getsystem about is tried, not left out."""
-    site.ecu_zone = summary.reading.timezone
+    site.hear_ecu(summary.reading.timezone)
     record, zone = _record(summary, site)
     if record is None:
         return None

@@ -53,12 +53,7 @@ class Site:
     def zone(self) -> ZoneInfo:
         """The zone in which PVOutput reads dates and times."""
         name = self.policy.timezone or self.system.timezone or self.ecu_zone
-        if name is not None:
-            return ZoneInfo(name)
-        if self._host.key == "UTC" and not self._warned:
-            self._warned = True
-            log.warning("nobody knows the time zone of the roof, UTC is taken: set timezone")
-        return self._host
+        return self._host if name is None else ZoneInfo(name)
 
     @property
     def donation(self) -> bool:
@@ -95,6 +90,14 @@ class Site:
                 system.timezone,
             )
         return asdict(system)
+
+    def hear_ecu(self, timezone: str | None) -> None:
+        """Take the zone that the ECU's readings have; warn once where nobody knows any."""
+        self.ecu_zone = timezone or self.ecu_zone
+        named = self.policy.timezone or self.system.timezone or self.ecu_zone
+        if self.settled and named is None and self._host.key == "UTC" and not self._warned:
+            self._warned = True
+            log.warning("nobody knows the roof's time zone, UTC is taken: set timezone")
 
     def not_a_donor(self) -> None:
         """Leave out a donor's fields until getsystem says otherwise."""

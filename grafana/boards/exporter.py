@@ -141,8 +141,8 @@ def _polls() -> timeseries.Panel:
         )
         .min(0)
         .line_width(1)
-        .with_target(over_time("aps_poll_duration_seconds", "poll {{instance}}", "A"))
-        .with_target(over_time(f"scrape_duration_seconds{{{OURS}}}", "scrape", "B"))
+        .with_target(over_time("aps_poll_duration_seconds", "{{instance}}", "A"))
+        .with_target(over_time(f"scrape_duration_seconds{{{OURS}}}", "Prometheus, in all", "B"))
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 __all__ = ["BY_PANEL", "ECU", "STATUSES", "day", "status_code", "weakest"]
 
 ECU = 'instance="$instance"'
-BY_PANEL = "on (instance, inverter, channel)"
+BY_PANEL = "on (job, instance, inverter, channel)"
 STATUSES: Mapping[str, tuple[str, str]] = {
     "ok": ("answers", "green"),
     "empty": ("table empty", "yellow"),

@@ -40,7 +40,7 @@ def roof() -> dashboard.Dashboard:
                     (4, _status()),
                 ),
             ),
-            Line(height=9, panels=((16, curve()), (8, missing()))),
+            Line(height=8, panels=((16, curve()), (8, missing()))),
             Line(
                 height=11,
                 section="Panels",

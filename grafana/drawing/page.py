@@ -118,12 +118,12 @@ h3 { font-size: 13px; font-weight: 500; height: 22px; white-space: nowrap }
   align-items: center }
 .tiles p { font-weight: 500; white-space: nowrap }
 .tiles small { color: $faint; font-size: 12px }
-.legend { white-space: nowrap; font-size: 12px; color: $faint }
+.legend { white-space: nowrap; font-size: 11px; color: $faint }
 .legend.bottom { height: 22px; padding-top: 5px }
-.legend.bottom span { margin-right: 14px }
+.legend.bottom span { margin-right: 11px }
 .legend.right { position: absolute; top: 34px; right: 10px; width: 112px; line-height: 19px }
 .legend.right span { display: block }
-.legend i { display: inline-block; width: 14px; height: 4px; border-radius: 2px;
+.legend i { display: inline-block; width: 10px; height: 4px; border-radius: 2px;
   margin: 0 5px 3px 0 }
 table { border-collapse: collapse; width: 100%; margin-top: 4px }
 th { text-align: left; color: #5794f2; font-weight: 500; padding: 6px 8px }

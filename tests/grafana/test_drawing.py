@@ -1,4 +1,4 @@
-"""The pages that stand in for Grafana: every panel drawn, with real answers, said as it says them."""
+"""The pages that stand in for Grafana: each panel drawn with real answers, and said alike."""
 
 from __future__ import annotations
 

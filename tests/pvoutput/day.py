@@ -144,7 +144,7 @@ class Day:
             policy=self.policy,
             fetch_curve=self.curve,
             now=self.clock,
-            luck=random.Random(self.seed),
+            luck=random.Random(self.seed),  # noqa: S311  reproducible luck
             host=ZoneInfo("UTC"),
         )
         return self.forwarder

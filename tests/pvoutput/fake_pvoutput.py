@@ -17,7 +17,7 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
@@ -72,8 +72,8 @@ class Fault:
     """What goes wrong, for how many requests; the first fault that fits is used up."""
 
     kind: str
-    """delay, refuse, drop_before, drop_after, status, truncate, slow_body, drip, html_200, redirect,
-    echo, call."""
+    """One of: delay, refuse, drop_before, drop_after, status, truncate, slow_body, drip, html_200,
+    redirect, echo, call."""
     times: int = 1
     service: str | None = None
     status: int = 500
@@ -149,32 +149,36 @@ class FakePVOutput:
 
     def check(self, request: Request) -> None:
         """Write down the sins that the real server would tolerate."""
-        sins: list[str] = []
-        key = self.world.keys.get(request.headers.get("x-pvoutput-apikey", ""))
-        if {"key", "sid"} & request.in_url.keys():
-            sins.append("key or system id in the URL")
-        if request.headers.get("x-rate-limit") != "1":
-            sins.append("doesn't ask for the quota")
-        if not request.headers.get("user-agent"):
-            sins.append("has no User-Agent")
-        if self.in_flight > 1:
-            sins.append("more than one request at a time")
-        if self.requests:
-            gap = (request.at - self.requests[-1].at).total_seconds()
-            if 0 <= gap < 1:
-                sins.append(f"only {gap} s after the last request")
-        if self._limited_until and request.at < self._limited_until:
-            sins.append("goes on although the quota is used up")
-        if self._refused_at and timedelta() <= request.at - self._refused_at < timedelta(minutes=1):
-            sins.append("goes on although the key was refused")
-        if key and not key.donation and set(DONOR_ONLY) & request.fields.keys():
-            sins.append("a donor's field without a donation")
         records = self._records(request)
+        sins = [*self._manners(request), *self._timing(request)]
         sins += [sin for record in records for sin in self._check_record(record, request)]
         moments = [(r.get("d", ""), r.get("t", "")) for r in records]
         if moments != sorted(moments):
             sins.append("batch out of order")
         self.lint += [f"#{request.number} {request.service}: {sin}" for sin in sins]
+
+    def _manners(self, request: Request) -> Iterator[str]:
+        key = self.world.keys.get(request.headers.get("x-pvoutput-apikey", ""))
+        if {"key", "sid"} & request.in_url.keys():
+            yield "key or system id in the URL"
+        if request.headers.get("x-rate-limit") != "1":
+            yield "doesn't ask for the quota"
+        if not request.headers.get("user-agent"):
+            yield "has no User-Agent"
+        if key and not key.donation and set(DONOR_ONLY) & request.fields.keys():
+            yield "a donor's field without a donation"
+
+    def _timing(self, request: Request) -> Iterator[str]:
+        if self.in_flight > 1:
+            yield "more than one request at a time"
+        if self.requests:
+            gap = (request.at - self.requests[-1].at).total_seconds()
+            if 0 <= gap < 1:
+                yield f"only {gap} s after the last request"
+        if self._limited_until and request.at < self._limited_until:
+            yield "goes on although the quota is used up"
+        if self._refused_at and timedelta() <= request.at - self._refused_at < timedelta(minutes=1):
+            yield "goes on although the key was refused"
 
     def learn(self, request: Request, reply: Reply) -> None:
         """Remember what the client was told, for the next checks."""
@@ -192,32 +196,27 @@ class FakePVOutput:
             if request.service == "addstatus" or moment in good:
                 self._told[SYSTEM_ID, *moment] = record
 
-    def _check_record(self, record: Mapping[str, str], request: Request) -> list[str]:
-        sins = []
+    def _check_record(self, record: Mapping[str, str], request: Request) -> Iterator[str]:
         d, t = record.get("d", ""), record.get("t", "")
-        system = self.world.systems[SYSTEM_ID]
         local = request.at.astimezone(self._zone())
-        if t and int(t[3:]) % system.interval:
-            sins.append(f"{t} is no multiple of the interval")
+        if t and int(t[3:]) % self.world.systems[SYSTEM_ID].interval:
+            yield f"{t} is no multiple of the interval"
         if f"{d} {t}" > f"{local:%Y%m%d %H:%M}":
-            sins.append(f"{d} {t} is later than now")
+            yield f"{d} {t} is later than now"
         for name in VALUES[:4]:
             if re.search(r"[.eE]", record.get(name, "")):
-                sins.append(f"{name}={record[name]} is no integer")
+                yield f"{name}={record[name]} is no integer"
         for name in ("v5", "v6"):
             if not re.fullmatch(r"(-?\d+(\.\d)?)?", record.get(name, "")):
-                sins.append(f"{name}={record[name]} has odd decimals")
+                yield f"{name}={record[name]} has odd decimals"
         if self._told.get((SYSTEM_ID, d, t)) == record:
-            sins.append(f"{d} {t} was stored before, just so")
-        if (
-            request.service == "addstatus"
-            and self._intervals_of_news(record, request.at) & self._news
-        ):
-            sins.append(f"{t} is not the only news of this interval")
-        return sins
+            yield f"{d} {t} was stored before, just so"
+        news = self._intervals_of_news(record, request.at)
+        if request.service == "addstatus" and news & self._news:
+            yield f"{t} is not the only news of this interval"
 
     def _intervals_of_news(self, record: Mapping[str, str], at: datetime) -> set[int]:
-        """Number the interval in which a request came, if it brought the slot that just ended."""
+        """Give the number of the interval in which a request brought the slot that just ended."""
         interval = self.world.systems[SYSTEM_ID].interval
         wall = at.astimezone(self._zone())
         news = wall - timedelta(minutes=wall.minute % interval + interval)

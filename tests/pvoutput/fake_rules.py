@@ -79,7 +79,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A rule was broken; carries the answer."""
 
     def __init__(self, status: int, body: str) -> None:
@@ -88,9 +88,24 @@ class Refused(Exception):
         self.reply = Reply(status, body)
 
 
-def bad(text: str) -> Refused:
+def bad(text: str) -> RefusedError:
     """Make the usual refusal."""
-    return Refused(400, f"Bad request 400: {text}")
+    return RefusedError(400, f"Bad request 400: {text}")
+
+
+Checked = tuple[dict[str, str], str, str]
+"""The fields of a good record, its date and its rounded time."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """A record as it was sent, in the middle of being checked."""
+
+    d: str
+    t: str
+    values: Mapping[str, str]
+    net: bool
+    cumulative: str
 
 
 @dataclass
@@ -111,6 +126,8 @@ class World:
         self.systems = {"12345": System()}
         self.quirks = Quirks()
         self.statuses: dict[tuple[str, str, str], Slot] = {}
+        self.more_rules: list[Callable[[Status], None]] = []
+        """What a test adds; they raise `bad(...)`."""
         self._batch_at: dict[str, datetime] = {}
 
     def handle(
@@ -124,18 +141,16 @@ class World:
         """Answer one request; `fields` are those of query and body together."""
         quota: dict[str, str] = {}
         try:
-            if method not in {"GET", "POST"}:
-                raise Refused(405, "Method Not Allowed 405: POST or GET only")
             key, sid = self._credentials(method, headers, fields)
             try:
                 self._count(key)
                 if key.state == "readonly" and not service.startswith("get"):
-                    raise Refused(403, "Forbidden 403: Read only key")
+                    raise RefusedError(403, "Forbidden 403: Read only key")
                 reply = getattr(self, f"_{service}")(key, sid, fields, number)
             finally:
                 if headers.get("x-rate-limit") == "1":
                     quota = self._quota(key)
-        except Refused as refused:
+        except RefusedError as refused:
             reply = refused.reply
         newline = "\n" if self.quirks.trailing_newline else ""
         return Reply(reply.status, reply.body + newline, quota)
@@ -151,18 +166,20 @@ class World:
     def _credentials(
         self, method: str, headers: Mapping[str, str], fields: Mapping[str, str]
     ) -> tuple[Key, str]:
+        if method not in {"GET", "POST"}:
+            raise RefusedError(405, "Method Not Allowed 405: POST or GET only")
         in_url = fields if method == "GET" else {}
         sid = headers.get("x-pvoutput-systemid") or in_url.get("sid", "")
         if not re.fullmatch(r"\d+", sid):
-            raise Refused(401, "Unauthorized 401: Invalid System ID")
+            raise RefusedError(401, "Unauthorized 401: Invalid System ID")
         key = self.keys.get(headers.get("x-pvoutput-apikey") or in_url.get("key", ""))
         if key is None:
-            raise Refused(401, "Unauthorized 401: Invalid API Key")
+            raise RefusedError(401, "Unauthorized 401: Invalid API Key")
         if key.state == "disabled":
-            raise Refused(401, "Unauthorized 401: Disabled API Key")
+            raise RefusedError(401, "Unauthorized 401: Disabled API Key")
         if sid not in key.systems:
             text = "Missing, invalid or inactive api key information (X-Pvoutput-Apikey)"
-            raise Refused(401, f"Unauthorized 401: {text}")
+            raise RefusedError(401, f"Unauthorized 401: {text}")
         return key, sid
 
     def _count(self, key: Key) -> None:
@@ -170,7 +187,7 @@ class World:
         if used <= self.limit(key) or self.quirks.count_failed:
             key.counts[self.window()] = used
         if used > self.limit(key):
-            raise Refused(403, f"Forbidden 403: Exceeded {self.limit(key)} requests per hour")
+            raise RefusedError(403, f"Forbidden 403: Exceeded {self.limit(key)} requests per hour")
 
     def _quota(self, key: Key) -> dict[str, str]:
         if self.quirks.omit_rate_headers:
@@ -188,7 +205,9 @@ class World:
         self._store(sid, *self._checked(key, sid, fields), number)
         return Reply(200, "OK 200: Added Status")
 
-    def _addbatchstatus(self, key: Key, sid: str, fields: Mapping[str, str], number: int) -> Reply:
+    def _addbatchstatus(  # noqa: C901, PLR0912  the contract's rules, in its order
+        self, key: Key, sid: str, fields: Mapping[str, str], number: int
+    ) -> Reply:
         data, now = fields.get("data", ""), self.clock()
         if not data:
             raise bad("No statuses added or updated")
@@ -203,8 +222,8 @@ class World:
             raise bad("Net records must have the same date")
         flags = {name: fields[name] for name in ("c1", "n") if name in fields}
         codes: list[str] = []
-        errors: list[Refused] = []
-        checked: list[tuple[dict[str, str], str, str]] = []
+        errors: list[RefusedError] = []
+        checked: list[Checked] = []
         for line in lines:
             try:
                 if not 3 <= len(line) <= 14:
@@ -213,7 +232,7 @@ class World:
                 record = {n: v for n, v in zip(names, line, strict=False) if v} | flags
                 values, d, t = self._checked(key, sid, record, ahead=checked)
                 checked.append((values, d, t))
-            except Refused as refused:
+            except RefusedError as refused:
                 if self.quirks.batch_mode == "strict_partial":
                     for good in checked:
                         self._store(sid, *good, number)
@@ -233,7 +252,7 @@ class World:
                 codes[index] = f"{d},{t},{1 if changed else self.quirks.unchanged_code}"
         return Reply(200, ";".join(codes))
 
-    def _deletestatus(self, key: Key, sid: str, fields: Mapping[str, str], _: int) -> Reply:
+    def _deletestatus(self, _key: Key, sid: str, fields: Mapping[str, str], _: int) -> Reply:
         day = fields.get("d", "")
         if not day:
             raise bad("Date is required")
@@ -256,7 +275,7 @@ class World:
 
     def _getstatus(self, key: Key, sid: str, fields: Mapping[str, str], _: int) -> Reply:
         if fields.get("ext") == "1" and not key.donation:
-            raise Refused(403, "Forbidden 403: Donation Mode")
+            raise RefusedError(403, "Forbidden 403: Donation Mode")
         names = VALUES if fields.get("ext") == "1" else VALUES[:6]
         day = fields.get("d")
         since = f"{self._today(sid) - timedelta(days=7):%Y%m%d}"
@@ -294,13 +313,13 @@ class World:
 
     # --- rules ------------------------------------------------------------------------------
 
-    def _checked(
+    def _checked(  # noqa: C901, PLR0912  the contract's rules, in its order
         self,
         key: Key,
         sid: str,
         fields: Mapping[str, str],
-        ahead: Iterable[tuple[dict[str, str], str, str]] = (),
-    ) -> tuple[dict[str, str], str, str]:
+        ahead: Iterable[Checked] = (),
+    ) -> Checked:
         """Hold a record against all rules; gives its fields, date and rounded time."""
         system, quirks = self.systems[sid], self.quirks
         d, t = fields.get("d", ""), fields.get("t", "")
@@ -310,9 +329,9 @@ class World:
         if _real_date(d) is None:
             raise bad(f"Invalid Date [{d}]")
         if net and cumulative in {"1", "2", "3"}:
-            raise Refused(400, "Bad Request 400: Invalid net and cumulative")
+            raise RefusedError(400, "Bad Request 400: Invalid net and cumulative")
         if net and not {"v2", "v4"} & fields.keys():
-            raise Refused(400, "Bad Request 400: Missing net power value")
+            raise RefusedError(400, "Bad Request 400: Missing net power value")
         day, rounded = self._rounded(system, d, t)
         exists = (sid, day, rounded) in self.statuses
         if not {"v1", "v2", "v3", "v4"} & fields.keys() and not (exists and quirks.merge_partial):
@@ -323,15 +342,18 @@ class World:
                 raise bad(f"Could not read [{name}]")
         if not key.donation and set(DONOR_ONLY) & fields.keys():
             if quirks.ext_without_donation == "forbid":
-                raise Refused(403, "Forbidden 403: Donation Mode")
+                raise RefusedError(403, "Forbidden 403: Donation Mode")
             values = {n: v for n, v in values.items() if n not in DONOR_ONLY}
         for name in VALUES[:4]:
             if "." in values.get(name, ""):
                 if quirks.decimals == "reject":
                     raise bad(f"Could not read [{name}]")
                 values[name] = values[name].partition(".")[0]
-        self._plausible(key, system, values, d, t, net=net, cumulative=cumulative)
-        self._energy(sid, system, values, d, t, cumulative, ahead)
+        status = Status(d=d, t=t, values=values, net=net, cumulative=cumulative)
+        for rule in self.more_rules:
+            rule(status)
+        self._plausible(key, system, status)
+        self._energy(sid, system, status, ahead)
         if cumulative:
             values["c1"] = cumulative
         if "b1" not in values:
@@ -340,22 +362,13 @@ class World:
             values["m1"] = values["m1"][:30]
         return (_net(values) if net else values), day, rounded
 
-    def _plausible(
-        self,
-        key: Key,
-        system: System,
-        values: Mapping[str, str],
-        d: str,
-        t: str,
-        *,
-        net: bool,
-        cumulative: str,
-    ) -> None:
+    def _plausible(self, key: Key, system: System, status: Status) -> None:
+        values, d = status.values, status.d
         v2 = int(values.get("v2", 0))
         now = self.clock().astimezone(ZoneInfo(system.tz))
-        if v2 < 0 and not net:
+        if v2 < 0 and not status.net:
             raise bad(f"Invalid power value [{v2}]")
-        later = self.quirks.refuse_later_today and f"{now:%Y%m%d %H:%M}" < f"{d} {t}"
+        later = self.quirks.refuse_later_today and f"{now:%Y%m%d %H:%M}" < f"{d} {status.t}"
         if d > f"{now:%Y%m%d}" or later:
             raise bad(f"Invalid future [{d}]")
         days = 90 if key.donation else 14
@@ -366,19 +379,11 @@ class World:
         most = 2_000_000 if key.donation else 100_000
         if int(values.get("v4", 0)) > most:
             raise bad(f"Value number cannot exceed {most}Wh [{values['v4']}]")
-        if int(values.get("v3", 0)) > 200_000 and cumulative not in {"1", "3"}:
+        if int(values.get("v3", 0)) > 200_000 and status.cumulative not in {"1", "3"}:
             raise bad(f"Value number cannot exceed 200000Wh [{values['v3']}]")
 
-    def _energy(
-        self,
-        sid: str,
-        system: System,
-        values: Mapping[str, str],
-        d: str,
-        t: str,
-        cumulative: str,
-        ahead: Iterable[tuple[dict[str, str], str, str]],
-    ) -> None:
+    def _energy(self, sid: str, system: System, status: Status, ahead: Iterable[Checked]) -> None:
+        d, t, values = status.d, status.t, status.values
         real, at = _real_date(d), time.fromisoformat(t)
         assert real is not None
         v1 = int(values["v1"]) if "v1" in values else None
@@ -386,11 +391,11 @@ class World:
         earlier |= {o_t: o for o, o_d, o_t in ahead if o_d == d}
         before = [int(f["v1"]) for o_t, f in sorted(earlier.items()) if "v1" in f and o_t < t]
         energy = v1
-        if v1 is not None and cumulative in {"1", "2"}:
+        if v1 is not None and status.cumulative in {"1", "2"}:
             energy = v1 - before[0] if before else 0
         rise, sunset = system.sun(real)
-        v2 = int(values.get("v2", 0))
-        if not rise <= at <= sunset and (v2 > 0 or (at < rise and (energy or 0) > 0)):
+        dark_power = int(values.get("v2", 0)) > 0 and not rise <= at <= sunset
+        if dark_power or (at < rise and (energy or 0) > 0):
             raise bad("Moon Powered")
         if energy is None or v1 is None:
             return

@@ -12,7 +12,7 @@ from aps_exporter.errors import PVOutputError
 from aps_exporter.pvoutput.answers import Rate
 from aps_exporter.pvoutput.client import BODY_CAP, Client
 from aps_exporter.pvoutput.policy import Account
-from tests.pvoutput.fake_pvoutput import KEY, SYSTEM_ID, Fault, FakePVOutput
+from tests.pvoutput.fake_pvoutput import KEY, SYSTEM_ID, FakePVOutput, Fault
 
 FORM = {"d": "20260301", "t": "05:00", "v2": "0"}
 
@@ -62,7 +62,7 @@ def test_total_deadline(
     """Whatever the server drips, a request is over when its time is."""
     fake.faults.append(fault)
     began = time.monotonic()
-    with pytest.raises(PVOutputError, match="no answer within 0.5 s"):
+    with pytest.raises(PVOutputError, match=r"no answer within 0\.5 s"):
         make_client(total_s=0.5).add_status(FORM)
 
     assert time.monotonic() - began < 1.5

@@ -17,7 +17,7 @@ from aps_exporter.pvoutput.rows import SCRIPTS
 from aps_exporter.pvoutput.store import Store
 from tests.pvoutput.crash_child import FileClock
 from tests.pvoutput.day import Roof
-from tests.pvoutput.fake_pvoutput import START, SYSTEM_ID, Fault, FakePVOutput
+from tests.pvoutput.fake_pvoutput import START, SYSTEM_ID, FakePVOutput, Fault
 
 EVENING = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)  # 19:00 on the roof
 
@@ -28,7 +28,7 @@ def test_killed_many_times(folder: Path) -> None:
     clock_file.write_bytes(bytes(8))
     clock = FileClock(clock_file)
     clock.now = START
-    luck = random.Random(7)
+    luck = random.Random(7)  # noqa: S311  reproducible luck
     state = folder / "state"
     script = Path(__file__).with_name("crash_child.py")
     with FakePVOutput(clock=clock) as fake:
@@ -69,7 +69,9 @@ def test_killed_many_times(folder: Path) -> None:
     outbox = Outbox(store, SYSTEM_ID)
     waiting, dead = outbox.counts().pending, outbox.counts().dead
     store.close()
-    print(f"{kills} kills, {len(stored)} slots, {sum(n > 1 for n in touched.values())} sent again")
+    print(  # noqa: T201  the numbers are the point
+        f"{kills} kills, {len(stored)} slots, {sum(n > 1 for n in touched.values())} sent again"
+    )
 
     assert kills >= 50
     assert stored == sweeps(Roof(), START, EVENING)

@@ -3,81 +3,116 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from aps_exporter.pvoutput.status import Result
+from aps_exporter.pvoutput.system import System
 from tests.pvoutput.day import Day, Roof
 from tests.pvoutput.fake_pvoutput import KEY, Fault, FakePVOutput
 
 DAYS = 31
+LOST: tuple[Result, ...] = ("expired", "dead", "rejected_local", "overflow")
+
+
+class Trouble:
+    """What may happen in a month; every method is one misfortune."""
+
+    def __init__(
+        self, make_day: Callable[..., Day], fake: FakePVOutput, luck: random.Random
+    ) -> None:
+        """Begin with a roof on which the sun is short, so that a month is quick."""
+        roof = Roof(rise=9.0, spike=lambda at: 9000.0 if _minute(at) in self.spikes else None)
+        self.day = make_day(roof=roof, poll=timedelta(minutes=5))
+        self.fake = fake
+        self.luck = luck
+        self.spikes: set[str] = set()
+        self.lost: Counter[Result] = Counter()
+        self.kinds = [
+            self.none,
+            self.outage,
+            self.broken,
+            self.dropped,
+            self.quota,
+            self.restart,
+            self.spike,
+        ]
+
+    def none(self) -> None:
+        """Let all be well."""
+
+    def outage(self) -> None:
+        """Lose the network until the next misfortune."""
+        self.day.line.up = False
+
+    def broken(self) -> None:
+        """Answer with errors of the server."""
+        self.fake.faults.append(Fault("status", status=503, times=self.luck.randrange(1, 12)))
+
+    def dropped(self) -> None:
+        """Store, and hang up without an answer."""
+        self.fake.faults.append(Fault("drop_after", times=self.luck.randrange(1, 4)))
+
+    def quota(self) -> None:
+        """Let another program use up most of the hour."""
+        self.fake.world.keys[KEY].counts[self.fake.world.window()] = self.luck.randrange(30, 60)
+
+    def restart(self) -> None:
+        """Kill the forwarder, and begin a new life some time later."""
+        self.settle()
+        self.day.kill()
+        self.day.clock.forward(minutes=self.luck.uniform(0, 60))
+        self.day.start()
+
+    def spike(self) -> None:
+        """Read a power that can't be, and not know the system's size, in a while."""
+        self.spikes.add(
+            _minute(self.day.roof.sweep_before(self.day.clock() + timedelta(minutes=30)))
+        )
+        self.day.alive.site.system = System()
+
+    def settle(self) -> None:
+        """Take over the counts of a life that ends."""
+        records = self.day.alive.snapshot().records
+        self.lost.update({result: records[result] for result in LOST})
 
 
 def test_books_balance(make_day: Callable[..., Day], fake: FakePVOutput) -> None:
-    """Every slot that had a sweep is stored, dead with a reason, expired by age, or a night's zero."""
-    luck = random.Random(20260301)
-    spikes: set[str] = set()
-
-    def spike(at: datetime) -> float | None:
-        return 9000.0 if f"{at:%d %H%M}" in spikes else None
-
-    day = make_day(roof=Roof(rise=9.0, spike=spike), poll=timedelta(minutes=5))
-    lost = {"expired": 0, "dead": 0, "skipped_night": 0, "rejected_local": 0}
-
-    def settle() -> None:
-        for result in lost:
-            lost[result] += day.alive.snapshot().records[result]
-
-    end = day.clock() + timedelta(days=DAYS)
-    away_at = day.clock() + timedelta(days=8)
-    restarts = outages = 0
+    """Every slot that had a sweep is stored, dead with a reason, or expired by age."""
+    luck = random.Random(20260301)  # noqa: S311  reproducible luck
+    trouble = Trouble(make_day, fake, luck)
+    day, happened = trouble.day, Counter[str]()
+    end, away_at = day.clock() + timedelta(days=DAYS), day.clock() + timedelta(days=8)
     while day.clock() < end:
-        hours = luck.uniform(0.5, 6)
-        trouble = luck.choice(["none", "outage", "5xx", "quota", "restart", "spike", "drop"])
+        hours, kind = luck.uniform(0.5, 6), luck.choice(trouble.kinds)
         if day.clock() >= away_at:  # once, for longer than PVOutput takes the past
-            away_at, trouble, hours = end, "outage", 24 * 14.5
-        match trouble:
-            case "outage":
-                outages += 1
-                day.line.up = False
-            case "5xx":
-                fake.faults.append(Fault("status", status=503, times=luck.randrange(1, 12)))
-            case "drop":
-                fake.faults.append(Fault("drop_after", times=luck.randrange(1, 4)))
-            case "quota":
-                key = fake.world.keys[KEY]
-                key.counts[fake.world.window()] = luck.randrange(30, 60)
-            case "restart":
-                restarts += 1
-                settle()
-                day.kill()
-                day.clock.forward(minutes=luck.uniform(0, 60))
-                day.start()
-            case "spike":
-                spikes.add(f"{day.roof.sweep_before(day.clock() + timedelta(minutes=30)):%d %H%M}")
-                day.alive.site.system = type(day.alive.site.system)()  # its size isn't known now
+            away_at, kind, hours = end, trouble.outage, 24 * 14.5
+        happened[kind.__name__] += 1
+        kind()
         day.hours(hours)
         day.line.up = True
     fake.faults.clear()
-    spikes.clear()
+    trouble.spikes.clear()
     day.hours(30)
-    settle()
+    trouble.settle()
 
-    stored = fake.stored("v2")
-    expected = day.expected()
+    expected, stored, lost = day.expected(), fake.stored("v2"), trouble.lost
     right = {slot for slot, v in stored.items() if expected.get(slot) == v}
     dead = day.alive.outbox.entries("dead")
-    books = (
-        len(right) + lost["dead"] + lost["rejected_local"] + lost["expired"] + lost["skipped_night"]
-    )
-    print(
-        f"{len(expected)} slots with a sweep: {len(right)} stored, {len(dead)} dead, {lost};"
-        f" {restarts} restarts, {outages} outages, {len(fake.requests)} requests"
+    print(  # noqa: T201  the numbers are the point
+        f"{len(expected)} slots with a sweep: {len(right)} stored, {dict(lost)};"
+        f" {len(fake.requests)} requests, {dict(happened)}"
     )
 
-    assert len(expected) == books
+    assert len(expected) == len(right) + lost.total()
     assert right == stored.keys()
     assert lost["expired"] > 0
     assert len(dead) == lost["dead"] + lost["rejected_local"] > 0
     assert all(entry.error for entry in dead)
     assert day.alive.outbox.counts().pending == 0
     assert max(fake.world.keys[KEY].counts.values()) <= 60
+
+
+def _minute(at: datetime) -> str:
+    return f"{at:%d %H%M}"

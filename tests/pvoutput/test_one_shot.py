@@ -26,7 +26,7 @@ from aps_exporter.pvoutput.policy import Account, Fields, Policy
 from aps_exporter.pvoutput.site import Site
 from aps_exporter.summary import Summary
 from tests.pvoutput.day import Day, Roof
-from tests.pvoutput.fake_pvoutput import KEY, SYSTEM_ID, Clock, Fault, FakePVOutput
+from tests.pvoutput.fake_pvoutput import KEY, SYSTEM_ID, Clock, FakePVOutput, Fault
 
 TEN = datetime(2026, 3, 1, 0, 7, tzinfo=UTC)
 """Seven past ten in Brisbane; the page shows the sweep of 10:00:56, for a sweep takes 90 seconds."""
@@ -163,7 +163,7 @@ def test_credentials_are_needed(settings: Settings) -> None:
     """Without key and system id there is nobody to speak to."""
     bare = settings.model_copy(update={"pvoutput": PVOutputSettings()})
 
-    with pytest.raises(ConfigError, match="pvoutput.api_key"):
+    with pytest.raises(ConfigError, match=r"pvoutput\.api_key"):
         check_online(bare)
 
 

@@ -38,7 +38,7 @@ def test_messages_and_arguments(caplog: pytest.LogCaptureFixture) -> None:
 def test_tracebacks(caplog: pytest.LogCaptureFixture) -> None:
     """It is blotted out of tracebacks and of the stack."""
     try:
-        raise ValueError(SECRET)
+        raise ValueError(SECRET)  # noqa: TRY301  to have a traceback
     except ValueError:
         log.exception("that went wrong")
     log.info("here", stack_info=True)
@@ -50,7 +50,7 @@ def test_tracebacks(caplog: pytest.LogCaptureFixture) -> None:
 def test_innocent_records_are_untouched(caplog: pytest.LogCaptureFixture) -> None:
     """A record without the key keeps its arguments and its exception."""
     try:
-        raise ValueError("harmless")
+        raise ValueError("harmless")  # noqa: TRY301  as above
     except ValueError:
         log.exception("that went wrong: %d", 5)
 

@@ -21,7 +21,7 @@ from aps_exporter.pvoutput.policy import Account, Policy
 from aps_exporter.pvoutput.sidecar import Sidecar
 from aps_exporter.summary import Roster, Summary
 from tests.pvoutput.day import Roof
-from tests.pvoutput.fake_pvoutput import KEY, SYSTEM_ID, Fault, FakePVOutput
+from tests.pvoutput.fake_pvoutput import KEY, SYSTEM_ID, FakePVOutput, Fault
 
 PATIENCE_S = 10.0
 

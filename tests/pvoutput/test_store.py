@@ -43,7 +43,7 @@ class Disk:
         self._limit(connection)
         return connection
 
-    def fill(self, full: bool) -> None:  # noqa: FBT001  it is or it isn't
+    def fill(self, *, full: bool) -> None:
         """Fill it up, or make room."""
         self.full = full
         for connection in self.files:
@@ -78,7 +78,7 @@ def make_store(folder: Path, disk: Disk, clock: Clock) -> Iterator[Callable[...,
 
 def fill_up(outbox: Outbox, disk: Disk) -> None:
     """Fill the disk, and store until it is noticed."""
-    disk.fill(True)
+    disk.fill(full=True)
     for minute in range(1, 2000):
         outbox.put(record(minute * 5), state="pending")
         if outbox.store.in_memory:
@@ -102,7 +102,7 @@ def test_full_disk(
     assert store.in_memory
     assert sum("carrying on in memory" in r.message for r in caplog.records) == 1
 
-    disk.fill(False)
+    disk.fill(full=False)
     clock.forward(minutes=2)
     outbox.put(record(-10), state="pending")
     store.close()
