@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 
 from aps_exporter.assembly import make_roster, make_sun_collectors
 from aps_exporter.config import Settings
 from aps_exporter.deadline import Deadline
 from aps_exporter.ecu.poller import Poller
+from aps_exporter.metrics.collector import Collector
 from aps_exporter.metrics.exporter import ExporterCollector, process_collector
 from aps_exporter.model import Reading
 from aps_exporter.summary import Summary

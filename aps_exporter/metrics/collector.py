@@ -15,7 +15,7 @@ from aps_exporter.metrics.families import FAMILIES, Poll
 from aps_exporter.model import Reading
 from aps_exporter.summary import Summary
 
-__all__ = ["EcuCollector"]
+__all__ = ["Collector", "EcuCollector"]
 
 _DESCRIPTION: list[Metric] = [family.empty() for family in FAMILIES]
 

@@ -18,11 +18,10 @@ from aps_exporter.simulator.gateway import Gateway
 from aps_exporter.simulator.settings import SimulatorSettings
 from aps_exporter.simulator.sun import Sky
 from aps_exporter.summary import PanelName, Roster
-from tests.rules.promtool import Scrapes
+from tests.rules.promtool import STEP_S, Scrapes
 
 __all__ = ["Days", "Incident"]
 
-TARGET = 'instance="roof",job="aps"'
 WORLD = "http://192.168.1.102"
 
 
@@ -40,13 +39,12 @@ class Days:
     """Some days of one roof."""
 
     first: str
-    days: int = 2
+    days: int = 1
     settings: SimulatorSettings
     with_sun: bool = False
     """Whether the exporter knows where it stands."""
     incidents: tuple[Incident, ...] = ()
-    scrape_s: int = 60
-    missed: int = 0
+    missed: int = field(default=0, init=False)
     """Scrapes that Prometheus will miss from now on."""
     _elapsed_s: float = field(default=0.0, init=False)
     gateway: Gateway = field(init=False)
@@ -91,9 +89,10 @@ class Days:
         for fault in faults:
             self.gateway.switch_off(fault)
 
-    def scrapes(self) -> Scrapes:
-        """Live through the days."""
-        result = Scrapes(interval_s=self.scrape_s)
+    def scrapes(self, instance: str) -> Scrapes:
+        """Live through the days; once only."""
+        target = f'instance="{instance}",job="aps"'
+        result = Scrapes()
         zone = ZoneInfo(self.settings.timezone)
         start = self._clock.now()
         waiting = sorted(
@@ -105,10 +104,10 @@ class Days:
                 waiting.pop(0)[1].do(self)
             if self.missed:
                 self.missed -= 1
-                result.add({f"up{{{TARGET}}}": 0.0})
+                result.add({f"up{{{target}}}": 0})
             else:
-                result.add(self._scrape())
-            self._elapsed_s += self.scrape_s
+                result.add(self._scrape(target))
+            self._elapsed_s += STEP_S
         return result
 
     def _moment(self, at: str, start: datetime, zone: ZoneInfo) -> datetime:
@@ -116,14 +115,14 @@ class Days:
         date = start.astimezone(zone).date() + timedelta(days=int(day) - 1)
         return datetime.fromisoformat(f"{date}T{time}").replace(tzinfo=zone).astimezone(UTC)
 
-    def _scrape(self) -> Mapping[str, float]:
-        samples = {f"up{{{TARGET}}}": 1.0}
+    def _scrape(self, target: str) -> Mapping[str, float]:
+        samples = {f"up{{{target}}}": 1.0}
         for family in self._collector.collect():
             for sample in family.samples:
                 labels = ",".join(f'{name}="{text}"' for name, text in sample.labels.items())
                 # promtool's time begins with 1970.
                 began_s = self._start_s if sample.name.endswith("_timestamp_seconds") else 0.0
-                series = f"{sample.name}{{{labels}{',' if labels else ''}{TARGET}}}"
+                series = f"{sample.name}{{{labels}{',' if labels else ''}{target}}}"
                 samples[series] = sample.value - began_s
         if self.with_sun:
             sky = Sky(
@@ -132,7 +131,7 @@ class Days:
                 seed=self.settings.seed,
             )
             up = sky.sun(self._clock.now().timestamp())[2]
-            samples[f"aps_sun_elevation_degrees{{{TARGET}}}"] = math.degrees(math.asin(up))
+            samples[f"aps_sun_elevation_degrees{{{target}}}"] = math.degrees(math.asin(up))
         return samples
 
     def _fetch(self, url: str, _deadline: Deadline) -> bytes:

@@ -1,0 +1,115 @@
+"""Whole simulated days, scraped by our exporter, through all rules: what fires is what has to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from aps_exporter.simulator.settings import SimulatorSettings
+from tests.rules.promtool import Promtool, Scrapes
+from tests.rules.simulated_days import Days, Incident
+
+ROOF = SimulatorSettings(inverters=4, kinds=("yc600",))
+"""One inverter on the east, south and west each, and a second in the east."""
+
+
+def misses(at: str, count: int) -> Incident:
+    """Prometheus misses some scrapes in a row."""
+
+    def do(days: Days) -> None:
+        days.missed = count
+
+    return Incident(at=at, do=do)
+
+
+def restarts(at: str) -> Incident:
+    """The exporter restarts."""
+    return Incident(at=at, do=Days.restart_exporter)
+
+
+def on(at: str, *faults: str) -> Incident:
+    """Faults come."""
+    return Incident(at=at, do=lambda days: days.switch_on(*faults))
+
+
+def off(at: str, *faults: str) -> Incident:
+    """Faults go."""
+    return Incident(at=at, do=lambda days: days.switch_off(*faults))
+
+
+ECU_RESTART = (
+    on("1 12:00", "empty-table"),
+    off("1 12:10", "empty-table"),
+    on("1 12:10", "inverter-never-contacted=408000090001", "inverter-silent=408000090003"),
+    off("1 12:25", "inverter-never-contacted", "inverter-silent"),
+)
+TROUBLED_SCRAPES = (
+    misses("1 07:30", 1),
+    restarts("1 03:00"),
+    misses("1 11:00", 2),
+    restarts("1 13:00"),
+    misses("1 21:00", 3),
+    restarts("1 21:30"),
+)
+
+QUIET = {
+    "summer": Days(first="2026-06-20", settings=ROOF, with_sun=True),
+    "clouds": Days(first="2026-05-12", settings=replace(ROOF, seed=7), with_sun=True),
+    "winter": Days(first="2026-12-20", settings=ROOF, with_sun=True),
+    "spring-forward": Days(first="2026-03-29", settings=ROOF, with_sun=True),
+    "fall-back": Days(first="2026-10-25", settings=ROOF, with_sun=True),
+    "ecu-restart": Days(
+        first="2026-06-20", settings=ROOF, with_sun=True, incidents=ECU_RESTART
+    ),
+    "troubled-scrapes": Days(
+        first="2026-06-20", settings=ROOF, with_sun=True, incidents=TROUBLED_SCRAPES
+    ),
+    "cgi": Days(first="2026-06-20", settings=replace(ROOF, family="cgi"), with_sun=True),
+    "three-phase": Days(
+        first="2026-09-01",
+        settings=SimulatorSettings(family="php-3phase", inverters=3),
+        with_sun=True,
+    ),
+}
+"""A day each, on which nothing is wrong with the roof."""
+
+PLACELESS = {
+    "summer": Days(first="2026-06-20", days=2, settings=ROOF),
+    "fall-back": Days(first="2026-10-24", days=2, settings=ROOF),
+    "troubled": Days(
+        first="2026-06-20", days=2, settings=ROOF, incidents=(*TROUBLED_SCRAPES, *ECU_RESTART)
+    ),
+    # What has to fire, so that silence means something: these exporters know no place either.
+    "breaker-falls": Days(
+        first="2026-06-20",
+        days=2,
+        settings=ROOF,
+        incidents=(on("2 11:00", "inverter-silent=all"), off("2 16:00", "inverter-silent")),
+    ),
+    "inverter-dies": Days(
+        first="2026-06-20",
+        days=2,
+        settings=ROOF,
+        incidents=(on("1 15:00", "inverter-silent=408000090002"), off("2 12:00", "inverter-silent")),
+    ),
+}
+"""Two days each; without a place the day before tells day from night."""
+
+
+def lived(roofs: Mapping[str, Days]) -> list[Scrapes]:
+    """Live through the days of all roofs, which are one Prometheus's targets."""
+    return [days.scrapes(instance) for instance, days in roofs.items()]
+
+
+def test_quiet_days_are_silent(promtool: Promtool, tmp_path: Path) -> None:
+    """No alert fires from midnight to midnight on any roof where nothing is wrong."""
+    assert promtool.fired(lived(QUIET), tmp_path) == {}
+
+
+def test_only_troubles_ring_without_a_known_place(promtool: Promtool, tmp_path: Path) -> None:
+    """Without latitude and longitude the same holds, and a dead roof and inverter still ring once."""
+    assert promtool.fired(lived(PLACELESS), tmp_path) == {
+        ("breaker-falls", "ApsRoofDark"): 1,
+        ("inverter-dies", "ApsInverterMissing"): 1,
+    }
