@@ -12,6 +12,7 @@ import click
 
 from aps_exporter import __version__
 from aps_exporter.errors import ApsError, ConfigError
+from aps_exporter.lean import load_requests
 
 __all__ = ["main"]
 
@@ -35,6 +36,7 @@ class _Commands(click.Group):
         """Import the module of the command."""
         if cmd_name not in self.NAMES:
             return None
+        load_requests()
         module = importlib.import_module(f"aps_exporter.commands.{cmd_name}")
         command: click.Command = module.command
         return command

@@ -13,12 +13,12 @@ TOPICS = (
     "to bare lxml.etree on 200 panels, php-dc",
     "faster than html.parser on 200 panels, php-3phase",
     "scrape, 20 panels, same sweep each time",
-    "scrape, 200 panels, new sweep each time",
+    "scrape, 20 panels, new sweep each time",
     "beyond the ECU's own time",
-    "blackbox_exporter, 200 panels",
+    "blackbox_exporter, 20 panels",
     "start to first scrape answered",
     "scrapes per second, polling, 8 clients",
-    "memory, 200 panels, after the first scrape",
+    "memory, 20 panels, after the first scrape",
     "growth once warm",
 )
 

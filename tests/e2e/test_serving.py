@@ -300,8 +300,8 @@ def test_memory_is_flat(simulate: Simulate, serve: Serve) -> None:
         return float(found[1])
 
     try:
-        early = scrape_often(300)
-        late = scrape_often(700)
+        early = scrape_often(200)
+        late = scrape_often(500)
     finally:
         connection.close()
 

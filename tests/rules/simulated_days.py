@@ -44,8 +44,7 @@ class Days:
     with_sun: bool = False
     """Whether the exporter knows where it stands."""
     incidents: tuple[Incident, ...] = ()
-    missed: int = field(default=0, init=False)
-    """Scrapes that Prometheus will miss from now on."""
+    _misses: bool = field(default=False, init=False)
     _elapsed_s: float = field(default=0.0, init=False)
     gateway: Gateway = field(init=False)
     _clock: Clock = field(init=False)
@@ -79,6 +78,10 @@ class Days:
             read=poller.read, summarize=self._roster.summarize, deadline=Deadline.after(3600)
         )
 
+    def miss(self) -> None:
+        """Have Prometheus miss the next scrape."""
+        self._misses = True
+
     def switch_on(self, *faults: str) -> None:
         """Switch faults on."""
         for fault in faults:
@@ -102,8 +105,8 @@ class Days:
         while self._elapsed_s < self.days * 86400:
             while waiting and waiting[0][0] <= self._clock.now():
                 waiting.pop(0)[1].do(self)
-            if self.missed:
-                self.missed -= 1
+            if self._misses:
+                self._misses = False
                 result.add({f"up{{{target}}}": 0})
             else:
                 result.add(self._scrape(target))
