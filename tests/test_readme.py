@@ -16,6 +16,8 @@ from aps_exporter.config import PVOutputSettings, Settings
 from aps_exporter.deadline import Deadline
 from aps_exporter.metrics.exporter import ExporterCollector
 from aps_exporter.metrics.families import FAMILIES
+from aps_exporter.metrics.pvoutput import PVOUTPUT_FAMILIES
+from aps_exporter.metrics.sun import SUN_FAMILIES
 from aps_exporter.model import Reading
 from aps_exporter.summary import Roster
 from aps_exporter.web.app import Wiring, create_app
@@ -70,12 +72,29 @@ def test_exporters_own_metrics_are_listed() -> None:
     assert set(own) <= set(first_column("Metrics"))
 
 
+def test_suns_metrics_are_listed() -> None:
+    """What tells the sun's height is in the README too."""
+    for family in SUN_FAMILIES:
+        assert f"| `{family.name}` | gauge | – | {family.help} |" in section("Metrics")
+
+
+def test_forwarders_metrics_are_in_its_own_document() -> None:
+    """The document on PVOutput has the table of the forwarder's metrics, in its order and words."""
+    text = (ROOT / "docs" / "pvoutput.md").read_text()
+    rows = [row for row in text.splitlines() if row.startswith("| `aps_pvoutput_")]
+
+    assert rows == [
+        f"| `{family.name}` | {family.kind} | {', '.join(family.labels) or '–'} | {family.help} |"
+        for family in PVOUTPUT_FAMILIES
+    ]
+
+
 def test_every_command_is_listed() -> None:
     """The table of commands has all commands, in the order of --help."""
     assert first_column("Commands") == aps_exporter.list_commands(CONTEXT)
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
+@pytest.mark.parametrize("command", COMMANDS, ids=repr)
 def test_every_command_has_help_with_an_example(command: click.Command) -> None:
     """A command's help says what it does, and shows how."""
     assert command.help

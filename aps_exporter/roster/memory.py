@@ -71,7 +71,7 @@ class Memory:
 
     def _catch_up(self) -> None:
         """Take up what the file says, if it changed."""
-        if self.file is None or self.monotonic() < self._retry_at:
+        if self.file is None:
             return
         signature = self.file.signature()
         if signature is not None and signature == self._signature:

@@ -137,7 +137,9 @@ def run_drill(
             return
         passed_min = step.at_min
         (roof.switch_on if step.on else roof.switch_off)(step.fault)
-        tell(f"{step.fault} is {word}: {drill.alert} should {'ring' if step.on else 'resolve'} soon")
+        tell(
+            f"{step.fault} is {word}: {drill.alert} should {'ring' if step.on else 'resolve'} soon"
+        )
 
 
 def by_day(now: datetime) -> Place:

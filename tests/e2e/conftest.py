@@ -89,6 +89,7 @@ class Program:
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._ended = False
+        self._told_to_end = False
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -110,8 +111,10 @@ class Program:
             return match
 
     def terminate(self) -> None:
-        """Ask it to end."""
-        self._process.terminate()
+        """Ask it to end, once."""
+        if not self._told_to_end:
+            self._told_to_end = True
+            self._process.terminate()
 
     def end(self) -> int:
         """Have it end, and give its exit code."""

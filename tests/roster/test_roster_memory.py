@@ -14,13 +14,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from aps_exporter.roster.members import Member
 from aps_exporter.roster.memory import RETRY_S, Memory
-from aps_exporter.roster.table import load, rename, retire, roster_file
+from aps_exporter.roster.table import load, rename, retire, roster_file, save
 from aps_exporter.state import FILE_NAME
 from aps_exporter.summary import Roster
 from tests.roster.roof import DAY, EAST, NOON, WEST, inverter, reading
@@ -170,22 +172,35 @@ def test_what_is_retired_and_makes_power_counts(tmp_path: Path) -> None:
         summary = roster.summarize(reading(inverter(EAST, 90), inverter(WEST, 80), at=NOON))
 
     assert (summary.power_w, summary.received, summary.expected) == (170, 2, 2)
+    assert (summary.inverters_online, len(summary.inverters)) == (2, 2)
 
 
-def test_what_the_owner_says_is_not_overwritten(tmp_path: Path) -> None:
-    """An exporter that stores what it saw leaves names and retirements as they are."""
+def test_what_others_stored_is_not_overwritten(tmp_path: Path) -> None:
+    """Who stores what it saw leaves what its owner said meanwhile, and joins what others saw."""
     file = roster_file(tmp_path)
     with exporter(tmp_path) as roster:
-        roster.summarize(reading(inverter(EAST, 90)))
-        roster.memory.close()
-        roster.summarize(reading(inverter(EAST, 90), inverter(WEST, 80), at=NOON + 5 * MINUTE))
-        retire(file, "ecu", f"{EAST}-1", NOON)
-        rename(file, "ecu", EAST, "Garage")
-    members = load(file, "ecu", patience_s=5)
+        roster.summarize(reading(inverter(EAST, 0)))
+    before = load(file, "ecu", patience_s=5)
+    retire(file, "ecu", f"{EAST}-1", NOON)
+    rename(file, "ecu", EAST, "Garage")
+    save(file, "ecu", [replace(before["panel", f"{EAST}-1"], first_watt=NOON)])
 
-    assert members["panel", f"{EAST}-1"].retired_at == NOON
-    assert members["inverter", EAST].name == "Garage"
-    assert members["inverter", EAST].last_seen == NOON + 5 * MINUTE
+    save(file, "ecu", [replace(member, last_seen=NOON + DAY) for member in before.values()])
+
+    after = load(file, "ecu", patience_s=5)
+    assert after["panel", f"{EAST}-1"] == replace(
+        before["panel", f"{EAST}-1"], first_watt=NOON, retired_at=NOON, last_seen=NOON + DAY
+    )
+    assert after["inverter", EAST].name == "Garage"
+
+
+def test_what_is_not_stored_yet_is_not_forgotten() -> None:
+    """What only we saw stays when the file is read again; of two first times the earlier counts."""
+    ours = Member(kind="panel", id=f"{EAST}-1", inverter=EAST, first_seen=NOON, first_watt=NOON)
+    theirs = replace(ours, first_seen=NOON - DAY, first_watt=None, idle_days=3)
+
+    assert ours.merged(theirs) == replace(theirs, first_watt=NOON)
+    assert theirs.merged(ours) == replace(theirs, first_watt=NOON)
 
 
 def test_new_names_are_used_at_once(tmp_path: Path) -> None:

@@ -88,7 +88,8 @@ def test_an_unreadable_cell_is_not_nothing() -> None:
 
 def test_many_readings_of_one_day_are_one_day() -> None:
     """A day counts once, however often it was read."""
-    readings = (reading(inverter(EAST, 90, 0), at=NOON + i * HOUR / 60) for i in range(300))
+    moments = [day + minute * HOUR / 60 for day in (NOON, NOON + 7 * DAY) for minute in range(100)]
+    readings = (reading(inverter(EAST, 90, 0), at=at) for at in moments)
 
     assert last(Roster(), readings).expected == 2
 

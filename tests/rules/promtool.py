@@ -43,7 +43,8 @@ class Scrapes:
     def series(self) -> Sequence[Mapping[str, str]]:
         """Write them as promtool's input."""
         return [
-            {"series": series, "values": " ".join(values)} for series, values in self._values.items()
+            {"series": series, "values": " ".join(values)}
+            for series, values in self._values.items()
         ]
 
 
@@ -98,6 +99,4 @@ def _groups() -> list[str]:
     """Name the groups, those first on which others rest."""
     order = ("thresholds", "conditions", "recording", "alerts")
     files = sorted(RULE_FILES, key=lambda file: order.index(file.stem.partition("-")[0]))
-    return [
-        group["name"] for file in files for group in yaml.safe_load(file.read_text())["groups"]
-    ]
+    return [group["name"] for file in files for group in yaml.safe_load(file.read_text())["groups"]]

@@ -18,7 +18,9 @@ UNIT_TESTS = tuple(sorted(Path(__file__).parent.glob("*.yaml")))
 RUNBOOK = Path(__file__).parents[2] / "docs" / "alerts.md"
 RUNBOOK_URL = "https://github.com/aps-exporter/aps-exporter/blob/main/docs/alerts.md"
 PROFILES = {"", "en-50160", "vde-ar-n-4105", "g98-g99", "as-nzs-4777-2", "ieee-1547"}
-RECORDED = re.compile(r"(aps|site|instance|instance_phase|inverter|inverter_phase|panel):[a-z0-9_:]+")
+RECORDED = re.compile(
+    r"(aps|site|instance|instance_phase|inverter|inverter_phase|panel):[a-z0-9_:]+"
+)
 
 Rule = dict[str, object]
 
@@ -104,9 +106,7 @@ def test_rules_name_metrics_that_exist() -> None:
     texts = [str(rule["expr"]) for rule in rules()]
     texts += [text for rule in ALERTS.values() for text in fields(rule, "annotations").values()]
     named = {match[0] for text in texts for match in RECORDED.finditer(text)}
-    plain = {
-        name for text in texts for name in re.findall(r"(?<![:\w])aps_\w+(?!\w*:)", text)
-    }
+    plain = {name for text in texts for name in re.findall(r"(?<![:\w])aps_\w+(?!\w*:)", text)}
 
     assert named <= recorded
     assert plain <= exported

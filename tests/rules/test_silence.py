@@ -51,29 +51,28 @@ TROUBLED_SCRAPES = (
 
 QUIET = {
     "summer": Days(first="2026-06-20", settings=ROOF, with_sun=True),
-    "clouds": Days(first="2026-05-12", settings=replace(ROOF, seed=7), with_sun=True),
-    "winter": Days(first="2026-12-20", settings=ROOF, with_sun=True),
     "spring-forward": Days(first="2026-03-29", settings=ROOF, with_sun=True),
     "fall-back": Days(first="2026-10-25", settings=ROOF, with_sun=True),
-    "ecu-restart": Days(
-        first="2026-06-20", settings=ROOF, with_sun=True, incidents=ECU_RESTART
+    "troubled": Days(
+        first="2026-06-20",
+        settings=ROOF,
+        with_sun=True,
+        incidents=(*TROUBLED_SCRAPES, *ECU_RESTART),
     ),
-    "troubled-scrapes": Days(
-        first="2026-06-20", settings=ROOF, with_sun=True, incidents=TROUBLED_SCRAPES
+    "clouds-cgi": Days(
+        first="2026-05-12", settings=replace(ROOF, seed=7, family="cgi"), with_sun=True
     ),
-    "cgi": Days(first="2026-06-20", settings=replace(ROOF, family="cgi"), with_sun=True),
-    "three-phase": Days(
-        first="2026-09-01",
-        settings=SimulatorSettings(family="php-3phase", inverters=3),
+    "winter-three-phase": Days(
+        first="2026-12-20",
+        settings=SimulatorSettings(family="php-3phase", inverters=2),
         with_sun=True,
     ),
 }
 """A day each, on which nothing is wrong with the roof."""
 
 PLACELESS = {
-    "fall-back": Days(first="2026-10-24", days=2, settings=ROOF),
-    "troubled": Days(
-        first="2026-06-20", days=2, settings=ROOF, incidents=(*TROUBLED_SCRAPES, *ECU_RESTART)
+    "troubled-fall-back": Days(
+        first="2026-10-24", days=2, settings=ROOF, incidents=(*TROUBLED_SCRAPES, *ECU_RESTART)
     ),
     # What has to fire, so that silence means something: these exporters know no place either.
     "breaker-falls": Days(
@@ -86,7 +85,10 @@ PLACELESS = {
         first="2026-06-20",
         days=2,
         settings=ROOF,
-        incidents=(on("1 15:00", "inverter-silent=408000090002"), off("2 12:00", "inverter-silent")),
+        incidents=(
+            on("1 15:00", "inverter-silent=408000090002"),
+            off("2 12:00", "inverter-silent"),
+        ),
     ),
 }
 """Two days each; without a place the day before tells day from night."""
