@@ -256,7 +256,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         name="aps_panels_expected",
-        help="Panels that should be there: expected_count, else all ever seen or configured.",
+        help="Panels that should be there: expected_count, else the roster without unused and retired.",
         samples=_value(lambda summary: summary.expected),
     ),
     Family(
@@ -271,7 +271,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         name="aps_inverters_expected",
-        help="Inverters that should be there: all ever seen or configured.",
+        help="Inverters that should be there: the roster without retired ones.",
         samples=_value(lambda summary: len(summary.inverters)),
     ),
     Family(

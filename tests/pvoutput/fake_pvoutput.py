@@ -394,9 +394,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A fake PVOutput on loopback.")
     parser.add_argument("--port", type=int, default=0)
     port = parser.parse_args().port
-    with FakePVOutput(clock=lambda: datetime.now(UTC), port=port, control=True):
-        with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
+    fake = FakePVOutput(clock=lambda: datetime.now(UTC), port=port, control=True)
+    with fake, contextlib.suppress(KeyboardInterrupt):
+        print(fake.url, flush=True)  # noqa: T201  a program's word to its user
+        threading.Event().wait()
 
 
 if __name__ == "__main__":

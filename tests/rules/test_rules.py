@@ -42,12 +42,13 @@ def fields(rule: Rule, name: str) -> dict[str, str]:
     return found
 
 
-def unit_test_alerts() -> Iterator[tuple[str, bool]]:
-    """Give what the unit tests ask: an alert, and whether it has to fire."""
-    for file in UNIT_TESTS:
-        for test in yaml.safe_load(file.read_text())["tests"]:
-            for question in test["alert_rule_test"]:
-                yield question["alertname"], bool(question.get("exp_alerts"))
+ASKED = {
+    (question["alertname"], bool(question.get("exp_alerts")))
+    for file in UNIT_TESTS
+    for test in yaml.safe_load(file.read_text())["tests"]
+    for question in test.get("alert_rule_test", ())
+}
+"""What the unit tests ask: an alert, and whether it has to fire."""
 
 
 def test_rules_are_valid(promtool: Promtool) -> None:
@@ -68,9 +69,7 @@ def test_alerts_fire_and_stay_silent(promtool: Promtool, file: Path) -> None:
 @pytest.mark.parametrize("alert", ALERTS)
 def test_alert_has_a_firing_and_a_silent_test(alert: str) -> None:
     """Somewhere each alert has to fire, and somewhere it must not."""
-    asked = {fires for name, fires in unit_test_alerts() if name == alert}
-
-    assert asked == {True, False}
+    assert {fires for name, fires in ASKED if name == alert} == {True, False}
 
 
 def test_alerts_have_names_of_their_own() -> None:
