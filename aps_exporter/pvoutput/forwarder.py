@@ -76,17 +76,20 @@ class Forwarder:
         self._standby = False
         self._snapshot = Snapshot()
 
-    def take(self, summary: Summary) -> None:
-        """Keep what a reading tells, and fill the gap before it."""
+    def take(self, summary: Summary) -> bool:
+        """Keep what a reading tells, and fill the gap before it; false if it is nothing new."""
         if not self._active():
-            return
+            return False
         self.site.hear_ecu(summary.reading.timezone)
-        if self._sampler.take(summary) and self._sampler.last is not None and self._backfill:
-            at = self._sampler.last.at
-            self._backfill.gap(self._previous, at)
-            self._previous = at
-        if self._backfill and self._previous and self.site.settled:
-            self._backfill.step(summary.reading, self._now())
+        news = self._sampler.take(summary)
+        if self._backfill is not None:
+            last = self._sampler.last
+            if news and last is not None:
+                self._backfill.gap(self._previous, last.at)
+                self._previous = last.at
+            if self._previous is not None and self.site.settled:
+                self._backfill.step(summary.reading, self._now())
+        return news
 
     def close(self) -> datetime | None:
         """Close the slots that are over; gives when the next one will be."""

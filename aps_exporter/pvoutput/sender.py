@@ -166,7 +166,7 @@ class Sender:
         """Ask how the owner set up the system; without an answer that helps, defaults serve."""
         reply = self._link.ask(self._service.get_system)
         now = self._now()
-        self._starting = False
+        self._starting = self._starting and not reply.answered
         self._system_at = now + _SYSTEM_RETRY
         if reply.verdict is Verdict.OK:
             known = self._site.learn(parse_system(reply.text), now)

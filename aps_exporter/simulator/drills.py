@@ -1,4 +1,4 @@
-"""Fire drills: faults that come and go by a timetable, long enough for an alert to ring and resolve."""
+"""Fire drills: faults that come and go by a timetable, so that an alert rings and resolves."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ DRILLS: dict[str, Drill] = {
 
 def steps(drill: Drill, panels: Mapping[str, str]) -> tuple[Step, Step]:
     """Write a drill's timetable for a roof with these panels."""
-    panel = sorted(panels)[-1]
+    panel = max(panels)
     fault = drill.fault.format(inverter=panel.rpartition("-")[0], panel=panel)
     return (
         Step(at_min=drill.after_min, on=True, fault=fault),

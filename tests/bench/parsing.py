@@ -68,7 +68,7 @@ def measure_parsing(*, quick: bool) -> Iterator[Row]:
                     partial(_lxml_alone, body),
                     partial(_walk, body),
                 ),
-                rounds=3 if quick else 60,
+                rounds=3 if quick else 25,
                 times=2 if quick else max(1, 1000 // panels),
             )
             page = f"{panels} panels, {family}"

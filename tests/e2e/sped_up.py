@@ -1,4 +1,4 @@
-"""Our rules with a faster clock, so that an alert which takes half an hour rings in half a minute."""
+"""Our rules with a faster clock: what takes half an hour to ring takes half a minute."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["sped_up"]
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = r"\d+(?:ms|s|m|h|d)"
 _PLACES = re.compile(
-    rf"(?P<key>^\s*(?:for|keep_firing_for|interval): )(?P<value>{_DURATION})"
+    rf"(?P<key>^[\s-]*(?:for|keep_firing_for|interval): )(?P<value>{_DURATION})"
     rf"|(?P<open>\[)(?P<range>{_DURATION})(?P<colon>:(?P<step>{_DURATION}))?\]"
     rf"|(?P<offset>\boffset )(?P<by>{_DURATION})",
     re.MULTILINE,

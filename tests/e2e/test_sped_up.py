@@ -13,7 +13,7 @@ def test_durations_are_divided_and_nothing_else(tmp_path: Path) -> None:
     rules.write_text("""
   - interval: 15m # for: 1m
     alert: A
-    expr: min_over_time(x[30m] offset 1h) > bool 1800 and avg_over_time((y > 50)[15m:1m]) < {a="[5m}"}
+    expr: max_over_time(x[30m] offset 1h) > 18 * sum_over_time((y > 5)[15m:1m])
     for: 10m
     keep_firing_for: 1d
     annotations: {summary: "for: 5m it was so"}
@@ -24,7 +24,7 @@ def test_durations_are_divided_and_nothing_else(tmp_path: Path) -> None:
         == """
   - interval: 15000ms # for: 1m
     alert: A
-    expr: min_over_time(x[30000ms] offset 60000ms) > bool 1800 and avg_over_time((y > 50)[15000ms:1000ms]) < {a="[5m}"}
+    expr: max_over_time(x[30000ms] offset 60000ms) > 18 * sum_over_time((y > 5)[15000ms:1000ms])
     for: 10000ms
     keep_firing_for: 1440000ms
     annotations: {summary: "for: 5m it was so"}

@@ -122,6 +122,8 @@ class Day:
     roof: Roof = field(default_factory=Roof)
     policy: Policy = field(default_factory=lambda: Policy(timezone="Australia/Brisbane"))
     poll: timedelta = timedelta(seconds=150)
+    night_poll: timedelta = timedelta(0)
+    """How often to look when there was no light, if that is to be less often."""
     seed: int = 1
     curve: Callable[[], bytes] | None = None
     swept: dict[str, float] = field(default_factory=dict)
@@ -163,17 +165,20 @@ class Day:
 
     def run(self, until: datetime, *, ecu: bool = True) -> None:
         """Let time pass; every request is really made."""
-        poll_at = self.clock()
         forwarder = self.alive
+        poll_at = close_at = send_at = self.clock()
         while self.clock() < until:
             now = self.clock()
             if ecu and now >= poll_at:
-                self._poll(forwarder, now)
-                poll_at = now + self.poll
-            wakes = [until, forwarder.close(), forwarder.send()]
-            if ecu:
-                wakes.append(poll_at)
-            soonest = min(wake for wake in wakes if wake is not None)
+                news, light = self._poll(forwarder, now)
+                poll_at = now + (self.poll if light else max(self.poll, self.night_poll))
+                close_at = now if news else close_at
+            if now >= close_at:
+                close_at = forwarder.close() or until
+                send_at = now
+            if now >= send_at:
+                send_at = forwarder.send() or until
+            soonest = min(until, close_at, send_at, poll_at if ecu else until)
             self.clock.now = max(soonest, now + timedelta(seconds=1))
 
     def hours(self, hours: float, *, ecu: bool = True) -> None:
@@ -203,10 +208,11 @@ class Day:
             if slot <= f"{wall:%Y%m%d %H:%M}"
         }
 
-    def _poll(self, forwarder: Forwarder, now: datetime) -> None:
+    def _poll(self, forwarder: Forwarder, now: datetime) -> tuple[bool, bool]:
+        """Read the page; tells whether it was news, and whether there is light."""
         summary = self.roof.summary(now)
-        forwarder.take(summary)
         if summary.power_w is not None:
             wall = self.roof.sweep_before(now).astimezone(ZoneInfo(self.roof.zone))
             floor = wall - timedelta(minutes=wall.minute % 5)
             self.swept[f"{floor:%Y%m%d %H:%M}"] = summary.power_w
+        return forwarder.take(summary), summary.power_w is not None

@@ -41,10 +41,12 @@ def test_a_status_on_the_wire(make_client: Callable[..., Client], fake: FakePVOu
     assert fake.lint == []
 
 
-def test_a_batch_on_the_wire(make_client: Callable[..., Client], fake: FakePVOutput) -> None:
+def test_a_batch_on_the_wire(
+    make_client: Callable[..., Client], fake: FakePVOutput, clock: Clock
+) -> None:
     """Separators of a batch arrive as they are meant."""
     lines = ["20260301,05:00,,0,,,31.5,236.2", "20260301,05:05,,10"]
-    fake.clock.forward(hours=1)  # type: ignore[attr-defined]  a clock of the test's
+    clock.forward(hours=1)
     answer = make_client().add_batch(lines, lifetime=False)
 
     assert answer.text == "20260301,05:00,1;20260301,05:05,1"

@@ -23,8 +23,8 @@ class Trouble:
         self, make_day: Callable[..., Day], fake: FakePVOutput, luck: random.Random
     ) -> None:
         """Begin with a roof on which the sun is short, so that a month is quick."""
-        roof = Roof(rise=9.0, spike=lambda at: 9000.0 if _minute(at) in self.spikes else None)
-        self.day = make_day(roof=roof, poll=timedelta(minutes=5))
+        roof = Roof(rise=10.0, spike=lambda at: 9000.0 if _minute(at) in self.spikes else None)
+        self.day = make_day(roof=roof, poll=timedelta(minutes=5), night_poll=timedelta(minutes=20))
         self.fake = fake
         self.luck = luck
         self.spikes: set[str] = set()

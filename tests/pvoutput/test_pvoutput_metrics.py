@@ -42,13 +42,13 @@ def test_before_anything_is_known() -> None:
 
 def test_after_a_day(day: Day, require: Callable[[str], str]) -> None:
     """After a day the numbers are right, promtool finds no fault, and nobody sees key or system."""
-    day.until("2026-03-01 19:00")
+    day.until("2026-03-01 08:05")
     registry = exposed(day.alive.snapshot())
     value = registry.get_sample_value
 
-    assert value("aps_pvoutput_records_total", {"result": "sent"}) == 144
-    assert value("aps_pvoutput_uploads_total") == 144
-    assert value("aps_pvoutput_request_duration_seconds_count") == 145
+    assert value("aps_pvoutput_records_total", {"result": "sent"}) == 24
+    assert value("aps_pvoutput_uploads_total") == 24
+    assert value("aps_pvoutput_request_duration_seconds_count") == 25
     assert value("aps_pvoutput_queue_records") == 0
     assert value("aps_pvoutput_auth_ok") == 1
     assert value("aps_pvoutput_rate_limit_requests") == 60

@@ -88,7 +88,7 @@ def test_killed_between_answer_and_mark(day: Day, fake: FakePVOutput) -> None:
 
 def test_outage_of_fifteen_days(make_day: Make, fake: FakePVOutput) -> None:
     """A free key takes 14 days: what is older counts as expired; the quota is never exceeded."""
-    day = make_day(poll=timedelta(minutes=5), roof=Roof(rise=10.0))
+    day = make_day(poll=timedelta(minutes=5), night_poll=timedelta(minutes=20), roof=Roof(rise=10.0))
     day.until("2026-03-01 10:30")
     day.line.up = False
     day.until("2026-03-16 06:30")
@@ -240,11 +240,11 @@ def test_local_time_on_any_day(
     fake.world.systems["12345"].tz = zone
     start = datetime.fromisoformat(f"{date} 00:10").replace(tzinfo=ZoneInfo(zone))
     clock.now = start.astimezone(UTC)
-    day = make_day(roof=Roof(zone=zone), policy=Policy())
-    day.until(f"{date} 19:30")
+    day = make_day(roof=Roof(zone=zone, rise=10.0), policy=Policy())
+    day.until(f"{date} 15:00")
 
     assert day.expected() == fake.stored("v2")
-    assert len(fake.stored()) == 144
+    assert len(fake.stored()) == 48
     assert fake.lint == []
 
 

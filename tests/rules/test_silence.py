@@ -15,22 +15,22 @@ ROOF = SimulatorSettings(inverters=3, kinds=("yc600",))
 
 
 def misses(at: str) -> Incident:
-    """Prometheus misses a scrape."""
+    """Have Prometheus miss a scrape."""
     return Incident(at=at, do=Days.miss)
 
 
 def restarts(at: str) -> Incident:
-    """The exporter restarts."""
+    """Restart the exporter."""
     return Incident(at=at, do=Days.restart_exporter)
 
 
 def on(at: str, *faults: str) -> Incident:
-    """Faults come."""
+    """Switch faults on."""
     return Incident(at=at, do=lambda days: days.switch_on(*faults))
 
 
 def off(at: str, *faults: str) -> Incident:
-    """Faults go."""
+    """Switch faults off."""
     return Incident(at=at, do=lambda days: days.switch_off(*faults))
 
 
@@ -105,7 +105,7 @@ def test_quiet_days_are_silent(promtool: Promtool, tmp_path: Path) -> None:
 
 
 def test_only_troubles_ring_without_a_known_place(promtool: Promtool, tmp_path: Path) -> None:
-    """Without latitude and longitude the same holds, and a dead roof and inverter still ring once."""
+    """Without a known place the same holds, and a dead roof or inverter still rings once."""
     assert promtool.fired(lived(PLACELESS), tmp_path) == {
         ("breaker-falls", "ApsRoofDark"): 1,
         ("inverter-dies", "ApsInverterMissing"): 1,
