@@ -17,7 +17,9 @@ LOWEST_EXPOSURE = "20"
 def test_compose_file_is_valid(require: Callable[[str], str], profile: str) -> None:
     """Compose understands the file and starts five or six services with it."""
     command = [require("docker-compose"), "--file", DEPLOY / "compose.yaml", "--profile", profile]
-    done = subprocess.run([*command, "config", "--quiet"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, "config", "--quiet"], capture_output=True, text=True, check=False
+    )
 
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -25,7 +27,11 @@ def test_compose_file_is_valid(require: Callable[[str], str], profile: str) -> N
 def test_mounted_files_exist() -> None:
     """Each file or folder that compose mounts from the project is there."""
     lines = (DEPLOY / "compose.yaml").read_text().splitlines()
-    mounts = [line.split()[1].split(":")[0] for line in lines if line.strip().startswith(("- ../", "- ./"))]
+    mounts = [
+        line.split()[1].split(":")[0]
+        for line in lines
+        if line.strip().startswith(("- ../", "- ./"))
+    ]
 
     assert len(mounts) >= 5
     assert [mount for mount in mounts if not (DEPLOY / mount).exists()] == []

@@ -56,6 +56,8 @@ class Poller:
     """Held by whoever asks the ECU: one at a time."""
     _running: Future[Reading] | None = field(default=None, init=False)
     _last: tuple[float, Reading] | None = field(default=None, init=False)
+    _last_table: tuple[bytes, Table] | None = field(default=None, init=False)
+    """The table page and what it says; most polls find the page of the one before."""
     _found_path: str | None = field(default=None, init=False)
     _home_timezone: str | None = field(default=None, init=False)
     _lifetime: LifetimeGuard = field(default_factory=LifetimeGuard, init=False)
@@ -165,11 +167,17 @@ class Poller:
     def _read_table(self, url: str, deadline: Deadline) -> Table:
         """Read a page, and once more if it is cut off: the ECU may just be writing its data."""
         try:
-            return parse_table(self.fetch(url, deadline))
+            return self._parse_table(self.fetch(url, deadline))
         except EcuPageError as error:
             if error.status != "page_truncated":
                 raise
-        return parse_table(self.fetch(url, deadline))
+        return self._parse_table(self.fetch(url, deadline))
+
+    def _parse_table(self, page: bytes) -> Table:
+        """Parse a page, unless it is the last one still."""
+        if self._last_table is None or self._last_table[0] != page:
+            self._last_table = (page, parse_table(page))
+        return self._last_table[1]
 
     def _read_home(
         self, interface: Interface, deadline: Deadline

@@ -149,6 +149,14 @@ class TableReader:
                     dc_voltage_v=self._number(row_id, row, columns, "dc_voltage"),
                 )
             )
+        self._read_inverter(row_id, row, columns, said)
+        if columns is self.layout.columns:
+            self._above = said
+
+    def _read_inverter(
+        self, row_id: str, row: list[str], columns: dict[str, int], said: _Rows
+    ) -> None:
+        """Read what a row says of the whole inverter; the first row that has a value counts."""
         if "voltage" in columns:
             self._read_voltage(row_id, row, columns, said)
         if "frequency" in columns:
@@ -163,8 +171,6 @@ class TableReader:
             reported_at = self._time(row_id, row, columns)
             if said.reported_at is None:
                 said.reported_at = reported_at
-        if columns is self.layout.columns:
-            self._above = said
 
     def _new(self, columns: dict[str, int]) -> _Rows:
         """Begin an inverter; one that begins with a short row shares the cells of the full one."""

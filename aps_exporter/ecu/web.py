@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from http.client import HTTPException, IncompleteRead
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -46,21 +47,21 @@ def fetch(url: str, deadline: Deadline) -> bytes:
     drips; `EcuPageError` for a status other than 200, for a body over `BODY_CAP` and for one that
     stops short.
     """
-    with _Session() as session:
-        session.trust_env = False  # a proxy has no business between us and our own network
-        session.mount("http://", _DeadlineAdapter())
+    with _DeadlineAdapter() as adapter:
         try:
-            with session.get(
-                url,
-                headers=_HEADERS,
-                stream=True,
-                allow_redirects=False,
-                timeout=max(deadline.remaining(), 0.001),
-            ) as response:
+            # Straight to the adapter: no session means no proxies, redirects or cookies.
+            timeout = max(deadline.remaining(), 0.001)
+            with adapter.send(_request(url), stream=True, timeout=timeout) as response:
                 _require_ok(response)
                 return _body(response)
         except (requests.RequestException, HTTPError, HTTPException, OSError) as error:
             raise _translated(error, deadline) from error
+
+
+@lru_cache(maxsize=64)
+def _request(url: str) -> requests.PreparedRequest:
+    """Prepare the request for a page; an ECU has few pages, and they are read again and again."""
+    return requests.Request("GET", url, headers=_HEADERS).prepare()
 
 
 def _require_ok(response: requests.Response) -> None:
@@ -131,18 +132,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             waiting.append(getattr(cause, "reason", None))
 
 
-class _Session(requests.Session):
-    """A session that knows no redirects.
-
-    Asked not to follow them, requests still reads the body of one, of any length, and fails in
-    ways of its own over where it leads.
-    """
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Say that nothing leads anywhere."""
-        del resp
-
-
 class _DeadlineSocket(socket.socket):
     """A socket whose timeout counts for all that is still to come, not for each call."""
 
@@ -171,7 +160,15 @@ class _DeadlinePool(HTTPConnectionPool):
 
 
 class _DeadlineAdapter(HTTPAdapter):
-    """Makes requests use `_DeadlineConnection`."""
+    """Makes requests use `_DeadlineConnection`; closes all connections at the end of a `with`."""
+
+    def __enter__(self) -> Self:
+        """Give the adapter."""
+        return self
+
+    def __exit__(self, *_exc_info: object) -> None:
+        """Close what the ECU would keep open."""
+        self.close()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # passed through
         """Make the pool manager as always, then tell it whose connections to use."""

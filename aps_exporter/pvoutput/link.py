@@ -98,12 +98,14 @@ class Link:
 
     def failed(self, text: str) -> None:
         """Pause after something that may pass."""
-        now = self._now()
+        self._fail(text, self._now())
+        self._keep()
+
+    def _fail(self, text: str, now: datetime) -> None:
         if self._failing_since is None:
             self._failing_since = now
             log.warning("PVOutput doesn't take statuses, they are kept: %s", text)
         self.budget.failed(now, self._luck)
-        self._keep()
 
     def suspend(self, text: str) -> None:
         """Stop until the owner acts, but for a probe each hour."""
@@ -118,7 +120,7 @@ class Link:
         match verdict:
             case Verdict.TRANSIENT:
                 page = f"a page for people, status {answer.status}"
-                self.failed(page if answer.html else shortened(answer.text))
+                self._fail(page if answer.html else shortened(answer.text), now)
             case Verdict.LOADING:
                 self.budget.still_loading(now, self._luck)
             case Verdict.TOO_FAST:

@@ -175,7 +175,9 @@ class Outbox:
 
     def say(self, entries: Iterable[Entry], error: str) -> None:
         """Note the last words about records that still wait."""
-        self._update("error = iif(state = 'pending', ?, error)", entries, error)
+        unheard = [entry for entry in entries if entry.error != error]
+        if unheard:
+            self._update("error = iif(state = 'pending', ?, error)", unheard, error)
 
     def send_alone(self, entries: Iterable[Entry]) -> None:
         """Keep records out of batches."""

@@ -12,7 +12,7 @@ from aps_exporter.errors import PVOutputError
 from aps_exporter.pvoutput.answers import Rate
 from aps_exporter.pvoutput.client import BODY_CAP, Client
 from aps_exporter.pvoutput.policy import Account
-from tests.pvoutput.fake_pvoutput import KEY, SYSTEM_ID, FakePVOutput, Fault
+from tests.pvoutput.fake_pvoutput import KEY, SYSTEM_ID, Clock, FakePVOutput, Fault
 
 FORM = {"d": "20260301", "t": "05:00", "v2": "0"}
 

@@ -140,7 +140,7 @@ def test_net(
 )
 def test_rounding(ask: Ask, fake: FakePVOutput, time: str, quirk: str, slot: str) -> None:
     """A time goes to the nearest interval; at midnight nobody knows, so both are offered."""
-    fake.world.quirks.midnight_round = quirk  # type: ignore[assignment]  one of the two
+    fake.world.quirks.midnight_round = quirk  # type: ignore[assignment]
     ask("addstatus", d="20260301", t=time, v2="0")
 
     assert list(fake.stored()) == [slot]
@@ -165,7 +165,7 @@ def test_merge(ask: Ask, fake: FakePVOutput) -> None:
 )
 def test_batch_modes(ask: Ask, fake: FakePVOutput, mode: str, answer: str, stored: int) -> None:
     """One bad record fails the batch, or only itself, as the quirk says."""
-    fake.world.quirks.batch_mode = mode  # type: ignore[assignment]  one of the three
+    fake.world.quirks.batch_mode = mode  # type: ignore[assignment]
     data = "20260301,11:00,,1;20260301,11:05,,-1;20260301,11:10,,3"
 
     assert ask("addbatchstatus", data=data)[1] == answer
@@ -201,8 +201,8 @@ def test_load_in_progress(ask: Ask, fake: FakePVOutput) -> None:
         ({**GOOD, "X-Pvoutput-Apikey": "x"}, "Unauthorized 401: Invalid API Key"),
         (
             {**GOOD, "X-Pvoutput-SystemId": "999"},
-            "Unauthorized 401: Missing, invalid or inactive api key information"
-            " (X-Pvoutput-Apikey)",
+            "Unauthorized 401: "
+            + "Missing, invalid or inactive api key information (X-Pvoutput-Apikey)",
         ),
     ],
 )
