@@ -132,7 +132,7 @@ class Reading:
     home_error: str | None = None
     """Why the home page could not be read."""
     timezone: str | None = None
-    """The zone of `Inverter.reported_at`: from the configuration, else the home page's last word."""
+    """The zone of `Inverter.reported_at`: the configuration's, else the home page's last word."""
     clock_error_s: float = 0.0
     """By how much the ECU's wall clock runs ahead of its zone: whole quarter hours, 0 if right."""
     clock_offset_s: float | None = None

@@ -47,7 +47,7 @@ def fetch(url: str, deadline: Deadline) -> bytes:
     drips; `EcuPageError` for a status other than 200, for a body over `BODY_CAP` and for one that
     stops short.
     """
-    with _DeadlineAdapter() as adapter:
+    with _DeadlineAdapter(pool_connections=1, pool_maxsize=1) as adapter:
         try:
             # Straight to the adapter: no session means no proxies, redirects or cookies.
             timeout = max(deadline.remaining(), 0.001)

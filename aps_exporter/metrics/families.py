@@ -256,7 +256,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         name="aps_panels_expected",
-        help="Panels that should be there: expected_count, else the roster without unused and retired.",
+        help="Panels that should be there: expected_count, else the roster less unused, retired ones.",
         samples=_value(lambda summary: summary.expected),
     ),
     Family(

@@ -42,7 +42,7 @@ def make_day(fake: FakePVOutput, clock: Clock, folder: Path) -> Iterator[Callabl
     days: list[Day] = []
 
     def make(**changes: object) -> Day:
-        days.append(Day(fake=fake, clock=clock, folder=folder, **changes))  # type: ignore[arg-type]  # each field checks itself
+        days.append(Day(url=fake.url, clock=clock, folder=folder, **changes))  # type: ignore[arg-type]  # each field checks itself
         return days[-1]
 
     yield make

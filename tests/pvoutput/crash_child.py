@@ -10,7 +10,6 @@ import mmap
 import os
 import struct
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,13 +17,6 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.pvoutput.day import Day
 from tests.pvoutput.fake_pvoutput import Clock
-
-
-@dataclass
-class Address:
-    """As much of the server as a day needs to know."""
-
-    url: str
 
 
 class FileClock(Clock):
@@ -36,7 +28,7 @@ class FileClock(Clock):
             self._map = mmap.mmap(file.fileno(), 8)
 
     @property
-    def now(self) -> datetime:  # type: ignore[override]  a property in place of an attribute
+    def now(self) -> datetime:
         """Tell the time."""
         return datetime.fromtimestamp(struct.unpack("d", self._map)[0], UTC)
 
@@ -47,7 +39,7 @@ class FileClock(Clock):
 
 def live(url: str, folder: Path, clock: FileClock, evening: datetime) -> None:
     """Live until the evening."""
-    day = Day(fake=Address(url), clock=clock, folder=folder)  # type: ignore[arg-type]  the address is enough
+    day = Day(url=url, clock=clock, folder=folder)
     day.run(evening)
     os._exit(0)
 

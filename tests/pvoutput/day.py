@@ -19,7 +19,7 @@ from aps_exporter.pvoutput.client import Client, Service
 from aps_exporter.pvoutput.forwarder import Forwarder
 from aps_exporter.pvoutput.policy import Account, Policy
 from aps_exporter.summary import Roster, Summary
-from tests.pvoutput.fake_pvoutput import KEY, SYSTEM_ID, Clock, FakePVOutput
+from tests.pvoutput.fake_pvoutput import KEY, SYSTEM_ID, Clock
 
 SERIAL = "408000012345"
 SWEEP = timedelta(minutes=5)
@@ -116,7 +116,7 @@ class Line:
 class Day:
     """A forwarder that lives through time as a test moves it."""
 
-    fake: FakePVOutput
+    url: str
     clock: Clock
     folder: Path
     roof: Roof = field(default_factory=Roof)
@@ -132,7 +132,7 @@ class Day:
     def __post_init__(self) -> None:
         """Begin the first life."""
         self.forwarder: Forwarder | None = None
-        account = Account(base_url=self.fake.url, system_id=SYSTEM_ID, api_key=SecretStr(KEY))
+        account = Account(base_url=self.url, system_id=SYSTEM_ID, api_key=SecretStr(KEY))
         self.line = Line(Client(account, total_s=5.0))
         self.start()
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from aps_exporter.pvoutput.status import Result
 from aps_exporter.pvoutput.system import System
 from tests.pvoutput.day import Day, Roof
-from tests.pvoutput.fake_pvoutput import KEY, Fault, FakePVOutput
+from tests.pvoutput.fake_pvoutput import KEY, FakePVOutput, Fault
 
 DAYS = 31
 LOST: tuple[Result, ...] = ("expired", "dead", "rejected_local", "overflow")

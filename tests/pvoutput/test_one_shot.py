@@ -29,7 +29,7 @@ from tests.pvoutput.day import Day, Roof
 from tests.pvoutput.fake_pvoutput import KEY, SYSTEM_ID, Clock, FakePVOutput, Fault
 
 TEN = datetime(2026, 3, 1, 0, 7, tzinfo=UTC)
-"""Seven past ten in Brisbane; the page shows the sweep of 10:00:56, for a sweep takes 90 seconds."""
+"""Seven past ten in Brisbane; as a sweep takes 90 seconds, the page shows that of 10:00:56."""
 
 Send = Callable[..., str | None]
 
@@ -122,19 +122,22 @@ def test_lifetime_energy(send: Send, fake: FakePVOutput) -> None:
     assert fake.stored("v1") == {"20260301 10:00": ("4000000",)}
 
 
+def says(status: int, body: str) -> Fault:
+    """Make PVOutput say something."""
+    return Fault("status", status=status, body=body, content_type="text/plain")
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (Fault("status", status=400, body="Bad request 400: Moon Powered", content_type="text/plain"),
-         "Bad request 400: Moon Powered"),
-        (Fault("status", status=401, body="Unauthorized 401: Invalid API Key", content_type="text/plain"),
-         "Unauthorized 401: Invalid API Key"),
+        (says(400, "Bad request 400: Moon Powered"), "Bad request 400: Moon Powered"),
+        (says(401, "Unauthorized 401: Invalid API Key"), "Unauthorized 401: Invalid API Key"),
+        (says(200, ""), "answered nothing"),
         (Fault("status", status=502), "a page, status 502"),
         (Fault("html_200"), "a page, status 200"),
         (Fault("drop_before"), "can't be reached"),
-        (Fault("status", status=200, body="", content_type="text/plain"), "answered nothing"),
     ],
-)  # fmt: skip
+)
 def test_refusals(send: Send, fake: FakePVOutput, fault: Fault, words: str) -> None:
     """A refusal is told in PVOutput's own words."""
     fake.faults.append(replace(fault, times=9))

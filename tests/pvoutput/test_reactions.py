@@ -12,7 +12,7 @@ import pytest
 from aps_exporter.model import EcuInfo
 from aps_exporter.pvoutput.policy import Fields, Policy
 from tests.pvoutput.day import Day, Roof
-from tests.pvoutput.fake_pvoutput import KEY, Fault, FakePVOutput
+from tests.pvoutput.fake_pvoutput import KEY, FakePVOutput, Fault
 from tests.pvoutput.fake_rules import Status, bad
 
 Make = Callable[..., Day]
