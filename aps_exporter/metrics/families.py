@@ -256,7 +256,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         name="aps_panels_expected",
-        help="Panels that should be there: expected_count, else the roster less unused, retired ones.",
+        help="Panels that should be there: expected_count, else the roster's in use.",
         samples=_value(lambda summary: summary.expected),
     ),
     Family(

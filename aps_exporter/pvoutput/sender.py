@@ -107,8 +107,7 @@ class Sender:
         newest = self._outbox.due(now, newest_first=True, most=1)
         if not newest:
             return
-        fresh = _LIVE_SLOTS * timedelta(minutes=self._site.interval)
-        live = tuple(entry for entry in newest if now < entry.record.start + fresh)
+        live = tuple(entry for entry in newest if self._is_news(entry.record.start, now))
         in_order = self._site.policy.energy != "none"
         if live and not in_order:
             yield Job(entries=live, backlog=False)
@@ -117,6 +116,12 @@ class Sender:
             yield Job(entries=backlog, backlog=backlog != live)
         if live and in_order:
             yield Job(entries=live, backlog=False)
+
+    def _is_news(self, start: datetime, now: datetime) -> bool:
+        """Say whether a slot is recent, and PVOutput has none that is newer."""
+        told = self._link.tally.last_sent_slot
+        fresh = now < start + _LIVE_SLOTS * timedelta(minutes=self._site.interval)
+        return fresh and (told is None or start > told)
 
     def _backlog(self, now: datetime) -> tuple[Entry, ...]:
         """Give the next part of a batch that is taken apart, else the oldest that go together."""

@@ -230,3 +230,27 @@ def test_no_outbox_yet(settings: Settings) -> None:
     assert outbox_list(settings) == []
     assert outbox_retry(settings) == outbox_drop(settings) == 0
     assert list(settings.state_dir.iterdir()) == []
+
+
+def test_an_outbox_that_cannot_be_read(settings: Settings, folder: Path) -> None:
+    """A file that can't be opened is said to be so, in one line."""
+    (folder / "state.sqlite3").mkdir()
+
+    with pytest.raises(ConfigError, match=r"state\.sqlite3: can't be opened"):
+        outbox_list(settings)
+
+
+def test_a_damaged_outbox_is_no_reason_not_to_send(settings: Settings, folder: Path) -> None:
+    """One status needs no outbox: what can't be read there is not known."""
+    (folder / "state.sqlite3").write_bytes(b"no database at all " * 100)
+
+    assert publish_once(Roof(peak_w=0).summary(TEN), settings) is None
+
+
+def test_no_frequency_without_a_donation_by_the_configuration(
+    send: Send, fake: FakePVOutput
+) -> None:
+    """Who says that there is no donation gets no refusal for the frequency."""
+    send(Roof().summary(TEN), Policy(donation=False, fields=Fields(frequency_key="v11")))
+
+    assert [r.status for r in fake.requests] == [200]

@@ -214,26 +214,14 @@ def test_unsupported_batches(day: Day, fake: FakePVOutput) -> None:
 
 def test_unsupported_status(day: Day, fake: FakePVOutput, caplog: pytest.LogCaptureFixture) -> None:
     """A status that the server can't handle is given up after three tries."""
-    day.until("2026-03-01 08:00")
-    sent = len(fake.requests)
-    fake.faults.append(
-        Fault(
-            "status",
-            status=405,
-            body="Method Not Allowed 405: POST or GET only",
-            content_type="text/plain",
-            times=3,
-            service="addstatus",
-            when=lambda _: True,
-        )
-    )
-    day.hours(0.3)
-    fake.faults.clear()
-    day.hours(1)
+    day.until("2026-03-01 17:56")
+    text = "Method Not Allowed 405: POST or GET only"
+    fake.faults.append(refusal(text, status=405, times=1000, service="addstatus"))
+    day.until("2026-03-01 19:00")
 
-    assert len(fake.requests) > sent + 3
-    assert day.alive.outbox.counts().pending == 0
-    assert any("for good" in r.message for r in caplog.records) == bool(times(day))
+    assert times(day) == {"17:50", "17:55"}
+    assert {entry.error for entry in day.alive.outbox.entries("dead")} == {text}
+    assert sum("for good" in r.message for r in caplog.records) == 1
 
 
 def test_donation_that_never_was(make_day: Make, fake: FakePVOutput) -> None:

@@ -12,18 +12,19 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from aps_exporter.config import PVOutputSettings, Settings
 from aps_exporter.deadline import Deadline
 from aps_exporter.errors import EcuUnreachableError
 from aps_exporter.model import Reading
 from aps_exporter.pvoutput.client import Client
 from aps_exporter.pvoutput.forwarder import Forwarder
 from aps_exporter.pvoutput.policy import Account, Policy
-from aps_exporter.pvoutput.sidecar import Sidecar
+from aps_exporter.pvoutput.sidecar import Sidecar, make_sidecar
 from aps_exporter.summary import Roster, Summary
 from tests.pvoutput.day import Roof
 from tests.pvoutput.fake_pvoutput import KEY, SYSTEM_ID, FakePVOutput, Fault
 
-PATIENCE_S = 10.0
+PATIENCE_S = 20.0
 
 
 @pytest.fixture
@@ -180,3 +181,40 @@ def test_quiet_log(
     eventually(lambda: sidecar.snapshot().auth_ok)
 
     assert [r.message for r in caplog.records if r.levelno >= logging.INFO] == []
+
+
+def test_made_from_the_configuration(fake: FakePVOutput, folder: Path) -> None:
+    """The configuration makes a sidecar that forwards, and keeps its key out of the log."""
+    factory = logging.getLogRecordFactory()
+    ecu = Ecu()
+    settings = Settings(
+        host="192.0.2.7",
+        state_dir=folder,
+        pvoutput=PVOutputSettings(
+            publish=True, api_key=SecretStr(KEY), system_id=SYSTEM_ID, base_url=fake.url
+        ),
+    )
+    sidecar = make_sidecar(settings, read=ecu.read, summarize=Roster().summarize)
+    try:
+        sidecar.start()
+        eventually(lambda: sidecar.snapshot().auth_ok)
+
+        assert logging.getLogRecordFactory() is not factory
+    finally:
+        sidecar.stop()
+        logging.setLogRecordFactory(factory)
+
+
+def test_a_scrape_feeds_it(make_sidecar: Callable[[Ecu], Sidecar], fake: FakePVOutput) -> None:
+    """What a scrape has read is sent when its slot is over."""
+    ecu = Ecu()
+    ecu.error = EcuUnreachableError("only scrapes see it")
+    sidecar = make_sidecar(ecu)
+    fake.world.systems[SYSTEM_ID].sun = lambda _: (datetime.min.time(), datetime.max.time())
+    sidecar.start()
+    eventually(lambda: sidecar.snapshot().auth_ok)
+    sidecar.observe(summary())
+    eventually(lambda: sidecar.snapshot().hold_until is not None or fake.stored())
+    eventually(lambda: len(fake.requests) > 1)
+
+    assert list(fake.stored("v2").values()) == [("1234",)]
