@@ -10,7 +10,7 @@ from aps_exporter.assembly import make_poller, make_roster
 from aps_exporter.commands.options import ecu_options, log_option, make_settings, start_log
 from aps_exporter.config import Settings
 from aps_exporter.deadline import Deadline
-from aps_exporter.ecu.journal import stale_notice
+from aps_exporter.ecu.journal import clock_notice, stale_notice
 from aps_exporter.pvoutput.one_shot import publish_once
 from aps_exporter.render import to_json, to_text
 from aps_exporter.summary import Summary
@@ -34,8 +34,8 @@ def command(*, as_json: bool, no_publish: bool, log_level: str, **options: objec
     settings = make_settings({**options, **({"pvoutput.publish": False} if no_publish else {})})
     summary = _read(settings)
     click.echo(to_json(summary, datetime.now().astimezone()) if as_json else to_text(summary))
-    if notice := stale_notice(summary.reading):
-        click.echo(f"aps-exporter: the ECU sleeps: {notice}", err=True)
+    for notice in filter(None, (stale_notice(summary.reading), clock_notice(summary.reading))):
+        click.echo(f"aps-exporter: the ECU: {notice}", err=True)
     if not as_json:
         click.echo()
     click.echo(_publish(summary, settings, held_back=no_publish), err=as_json)

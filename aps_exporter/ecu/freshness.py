@@ -69,6 +69,8 @@ class Freshness:
             )
         # Rows that moved during an outage may have moved hours ago, and be old by now.
         moved = watched and self._newest is not None and newest > self._newest
+        # Rows that repeat can't step back: the clock was put right, or summer time has ended.
+        stepped_back = watched and self._newest is not None and newest < self._newest
         if newest != self._newest:
             self._newest, self._since = newest, monotonic
         page_age_s = self._page_age_s(newest, ecu_clock, moved=moved)
@@ -81,7 +83,8 @@ class Freshness:
                 page_error_s = _zone_error_s(
                     (to_utc(ecu_clock, zone, near=now) - now).total_seconds()
                 )
-            alive = moved or (page_age_s is not None and page_age_s <= self.stale_after_s)
+            told_fresh = page_age_s is not None and page_age_s <= self.stale_after_s
+            alive = moved or stepped_back or told_fresh
             self._judge_clock(offset_s, page_error_s, moved=moved, alive=alive)
             ages_s.append(self._clock_error_s - offset_s)
         if page_age_s is not None:

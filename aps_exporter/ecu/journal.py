@@ -9,7 +9,9 @@ from typing import Final
 from aps_exporter.errors import EcuError
 from aps_exporter.model import Reading
 
-__all__ = ["Journal", "stale_notice"]
+__all__ = ["Journal", "clock_notice", "stale_notice"]
+
+HALF_HOUR_S: Final = 1800.0
 
 log: Final = logging.getLogger("aps_exporter.ecu")
 
@@ -35,7 +37,7 @@ class Journal:
             log.info("ECU %s is back after %s", self.ecu, span(monotonic - self._gone_since))
             self._gone_since = None
         self._change("home", _home_notice(reading), "its home page can be read again")
-        self._change("clock", _clock_notice(reading), "its clock agrees with its zone again")
+        self._change("clock", clock_notice(reading), "its clock and zone agree")
         if reading.inverters:  # an empty table at night is not yet a report
             self._change("stale", stale_notice(reading), "it reports again")
         self._change("cells", _cells_notice(reading), "all cells are understood again")
@@ -74,8 +76,19 @@ def _home_notice(reading: Reading) -> str | None:
     return reading.home_error and f"its home page can't be read: {reading.home_error}"
 
 
-def _clock_notice(reading: Reading) -> str | None:
+def clock_notice(reading: Reading) -> str | None:
+    """Say what is wrong with the ECU's clock or zone; ``None`` if nothing is known to be."""
     error_s = reading.clock_error_s
+    if reading.newest_report is not None and reading.timezone is None:
+        return (
+            "its time zone is not known, so the age of its rows can't be told until they move; "
+            "configure timezone"
+        )
+    if not error_s and (reading.clock_offset_s or 0.0) > HALF_HOUR_S:
+        return (
+            f"its rows of {reading.newest_report} lie in the future: its clock or zone is wrong, "
+            "and their age can't be told until they move"
+        )
     if not error_s:
         return None
     way = "ahead of" if error_s > 0 else "behind"

@@ -23,6 +23,8 @@ from aps_exporter.model import EcuInfo, Interface, Reading, Table
 __all__ = ["Poller"]
 
 TABLE_PATHS: Final = ("/cgi-bin/parameters", "/index.php/realtimedata")
+HOME_MARGIN: Final = 0.1
+"""Part of the timeout that is left for the answer when the home page hangs."""
 CURVE_PATH: Final = "/index.php/realtimedata/old_power_graph"
 HOME_PATHS: Final[dict[Interface, str]] = {"cgi": "/cgi-bin/home", "php": "/index.php/home"}
 
@@ -83,7 +85,9 @@ class Poller:
                 self.shared += 1
             else:
                 running = Future()
-                threading.Thread(target=self._run, args=(running,), daemon=True).start()
+                threading.Thread(
+                    target=self._run, args=(running, deadline), daemon=True
+                ).start()
                 self._running = running  # only now: a thread that can't start leaves nothing behind
         try:
             return running.result(deadline.remaining())
@@ -99,11 +103,11 @@ class Poller:
         finally:
             self._talking.release()
 
-    def _run(self, outcome: Future[Reading]) -> None:
-        """Poll, and tell all who wait."""
+    def _run(self, outcome: Future[Reading], reader: Deadline) -> None:
+        """Poll, and tell all who wait; `reader` is the deadline of the one who began."""
         try:
             with self._talking:
-                reading = self._poll(Deadline.after(self.timeout_s))
+                reading = self._poll(Deadline.after(self.timeout_s), reader)
         except BaseException as error:  # noqa: BLE001  # goes to the readers, whatever it is
             if isinstance(error, EcuError):
                 self._journal.failed(error, self.monotonic())
@@ -117,13 +121,13 @@ class Poller:
             self._last = (self.monotonic(), reading)
         outcome.set_result(reading)
 
-    def _poll(self, deadline: Deadline) -> Reading:
+    def _poll(self, deadline: Deadline, reader: Deadline) -> Reading:
         started = self.monotonic()
         path, table = self._find_table(deadline)
         read_at, arrived = self.now(), self.monotonic()
         interface: Interface = "cgi" if path.startswith("/cgi-bin/") else "php"
-        # Readers are as patient as the poll: a home page that hangs must not take the table along.
-        patience = Deadline(deadline.at - self.timeout_s / 10)
+        # A home page that hangs must not take the table along with it.
+        patience = Deadline(min(deadline.at, reader.at) - self.timeout_s * HOME_MARGIN)
         ecu, home_error = self._read_home(interface, patience)
         zone = self._zone(ecu)
         judged = self._freshness.judge(

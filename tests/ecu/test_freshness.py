@@ -380,3 +380,15 @@ def test_an_ecu_that_sets_its_clock_back_stays_online() -> None:
     roof.ecu_wrong = timedelta(hours=-8)
 
     assert roof.produce(12) == [True] * 12
+
+
+def test_a_clock_put_right_keeps_the_roof_alive() -> None:
+    """Rows that step back to the right time are about now, and the learnt error is forgotten."""
+    roof = Roof(ecu_wrong=timedelta(hours=7))
+    assert roof.produce(3)[-1]
+    roof.ecu_wrong = timedelta(0)
+    roof.now += SWEEP
+    judgement = roof.poll(roof.now - timedelta(minutes=1))
+
+    assert is_online(judgement)
+    assert judgement.clock_error_s == 0

@@ -48,7 +48,7 @@ ODD = {
             "ECU ecu.test: its clock is 6 h 0 min ahead of zone Europe/Warsaw: one of them is "
             "wrong; reporting times are corrected by that"
         ),
-        "ECU ecu.test: its clock agrees with its zone again",
+        "ECU ecu.test: its clock and zone agree",
     ),
     "clock behind": (
         replace(GOOD, clock_error_s=-2700.0),
@@ -56,7 +56,23 @@ ODD = {
             "ECU ecu.test: its clock is 45 min behind zone Europe/Warsaw: one of them is wrong; "
             "reporting times are corrected by that"
         ),
-        "ECU ecu.test: its clock agrees with its zone again",
+        "ECU ecu.test: its clock and zone agree",
+    ),
+    "zone unknown": (
+        replace(GOOD, timezone=None),
+        (
+            "ECU ecu.test: its time zone is not known, so the age of its rows can't be told until "
+            "they move; configure timezone"
+        ),
+        "ECU ecu.test: its clock and zone agree",
+    ),
+    "rows in the future": (
+        replace(GOOD, clock_offset_s=7200.0),
+        (
+            "ECU ecu.test: its rows of 2026-06-21 20:40:05 lie in the future: its clock or zone is "
+            "wrong, and their age can't be told until they move"
+        ),
+        "ECU ecu.test: its clock and zone agree",
     ),
     "cells": (
         replace(GOOD, unreadable=(CELL, replace(CELL, text="?"))),

@@ -297,6 +297,20 @@ def test_a_home_page_that_hangs_does_not_take_the_table_along(cgi: Ecu) -> None:
     assert reading.home_error == "slow"
 
 
+def test_a_hanging_home_page_does_not_take_the_table_from_a_reader_in_a_hurry(cgi: Ecu) -> None:
+    """Who has less patience than the poll gets the table too, before its deadline."""
+
+    def hang(deadline: Deadline) -> bytes:
+        threading.Event().wait(deadline.remaining())
+        raise EcuTimeoutError("the ECU did not answer in time")
+
+    cgi.pages["/cgi-bin/home"] = hang
+    reading = read(cgi.poller(timeout_s=5.0), 1.0)
+
+    assert reading.inverters
+    assert reading.ecu is None
+
+
 def test_the_last_known_zone_outlives_a_missing_home_page(cgi: Ecu) -> None:
     """The zone that a home page once named holds until another one is named."""
     poller = cgi.poller()

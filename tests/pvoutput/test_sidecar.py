@@ -18,8 +18,11 @@ from aps_exporter.errors import EcuUnreachableError
 from aps_exporter.model import Reading
 from aps_exporter.pvoutput.client import Client
 from aps_exporter.pvoutput.forwarder import Forwarder
+from aps_exporter.pvoutput.outbox import Outbox
 from aps_exporter.pvoutput.policy import Account, Policy
+from aps_exporter.pvoutput.rows import SCRIPTS
 from aps_exporter.pvoutput.sidecar import Sidecar, make_sidecar
+from aps_exporter.pvoutput.store import Store
 from aps_exporter.summary import Roster, Summary
 from tests.pvoutput.day import Roof
 from tests.pvoutput.fake_pvoutput import KEY, SYSTEM_ID, FakePVOutput, Fault
@@ -61,7 +64,7 @@ def summary() -> Summary:
 
 
 @pytest.fixture
-def make_sidecar(folder: Path, fake: FakePVOutput) -> Iterator[Callable[[Ecu], Sidecar]]:
+def sidecar_of(folder: Path, fake: FakePVOutput) -> Iterator[Callable[[Ecu], Sidecar]]:
     """Make sidecars, and stop them at the end."""
     sidecars: list[Sidecar] = []
 
@@ -91,11 +94,11 @@ def eventually(condition: Callable[[], object]) -> None:
 
 
 def test_polls_when_nobody_scrapes(
-    make_sidecar: Callable[[Ecu], Sidecar], fake: FakePVOutput
+    sidecar_of: Callable[[Ecu], Sidecar], fake: FakePVOutput
 ) -> None:
     """Without a scrape the sidecar reads the ECU itself, and keeps its sweep."""
     ecu = Ecu()
-    sidecar = make_sidecar(ecu)
+    sidecar = sidecar_of(ecu)
     sidecar.start()
     eventually(lambda: sidecar.snapshot().auth_ok)
     eventually(lambda: ecu.reads)
@@ -105,11 +108,11 @@ def test_polls_when_nobody_scrapes(
     assert sidecar.snapshot().active
 
 
-def test_an_ecu_that_fails_is_no_trouble(make_sidecar: Callable[[Ecu], Sidecar]) -> None:
+def test_an_ecu_that_fails_is_no_trouble(sidecar_of: Callable[[Ecu], Sidecar]) -> None:
     """When the ECU can't be read the sidecar goes on, and waits for the next time."""
     ecu = Ecu()
     ecu.error = EcuUnreachableError("no")
-    sidecar = make_sidecar(ecu)
+    sidecar = sidecar_of(ecu)
     sidecar.start()
     assert ecu.asked.wait(PATIENCE_S)
     eventually(lambda: sidecar.snapshot().auth_ok)
@@ -118,12 +121,12 @@ def test_an_ecu_that_fails_is_no_trouble(make_sidecar: Callable[[Ecu], Sidecar])
 
 
 def test_a_bug_does_not_end_it(
-    make_sidecar: Callable[[Ecu], Sidecar], caplog: pytest.LogCaptureFixture
+    sidecar_of: Callable[[Ecu], Sidecar], caplog: pytest.LogCaptureFixture
 ) -> None:
     """An unexpected exception is logged with its traceback, and the threads live on."""
     ecu = Ecu()
     ecu.error = RuntimeError("a bug")
-    sidecar = make_sidecar(ecu)
+    sidecar = sidecar_of(ecu)
     sidecar.start()
     eventually(lambda: any("stumbled" in r.message for r in caplog.records))
 
@@ -131,10 +134,10 @@ def test_a_bug_does_not_end_it(
     eventually(lambda: sidecar.snapshot().auth_ok)
 
 
-def test_observing_never_waits(make_sidecar: Callable[[Ecu], Sidecar], fake: FakePVOutput) -> None:
+def test_observing_never_waits(sidecar_of: Callable[[Ecu], Sidecar], fake: FakePVOutput) -> None:
     """With PVOutput hanging, a scrape hands over its summary at once, however many there are."""
     fake.faults.append(Fault("delay", seconds=2.0, times=5))
-    sidecar = make_sidecar(Ecu())
+    sidecar = sidecar_of(Ecu())
     sidecar.start()
     eventually(lambda: fake.in_flight)
     reading = summary()
@@ -148,11 +151,11 @@ def test_observing_never_waits(make_sidecar: Callable[[Ecu], Sidecar], fake: Fak
 
 
 def test_stop_is_quick_and_loses_nothing(
-    make_sidecar: Callable[[Ecu], Sidecar], fake: FakePVOutput, folder: Path
+    sidecar_of: Callable[[Ecu], Sidecar], fake: FakePVOutput, folder: Path
 ) -> None:
     """Told to stop, it ends at once; what waits is in the outbox of the next life."""
     fake.faults.append(Fault("status", status=503, times=1000))
-    sidecar = make_sidecar(Ecu())
+    sidecar = sidecar_of(Ecu())
     sidecar.start()
     sidecar.observe(summary())
     eventually(lambda: fake.requests)
@@ -163,20 +166,18 @@ def test_stop_is_quick_and_loses_nothing(
     assert (folder / "state.sqlite3").exists()
 
 
-def test_stop_before_start(make_sidecar: Callable[[Ecu], Sidecar]) -> None:
+def test_stop_before_start(sidecar_of: Callable[[Ecu], Sidecar]) -> None:
     """A sidecar that never ran can be stopped, twice."""
-    sidecar = make_sidecar(Ecu())
+    sidecar = sidecar_of(Ecu())
     sidecar.stop()
     sidecar.stop()
 
     assert not sidecar.snapshot().active
 
 
-def test_quiet_log(
-    make_sidecar: Callable[[Ecu], Sidecar], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_quiet_log(sidecar_of: Callable[[Ecu], Sidecar], caplog: pytest.LogCaptureFixture) -> None:
     """When all is well, nothing is said."""
-    sidecar = make_sidecar(Ecu())
+    sidecar = sidecar_of(Ecu())
     sidecar.start()
     eventually(lambda: sidecar.snapshot().auth_ok)
 
@@ -205,16 +206,21 @@ def test_made_from_the_configuration(fake: FakePVOutput, folder: Path) -> None:
         logging.setLogRecordFactory(factory)
 
 
-def test_a_scrape_feeds_it(make_sidecar: Callable[[Ecu], Sidecar], fake: FakePVOutput) -> None:
+def test_a_scrape_feeds_it(
+    sidecar_of: Callable[[Ecu], Sidecar], fake: FakePVOutput, folder: Path
+) -> None:
     """What a scrape has read is sent when its slot is over."""
+    store = Store(folder, "outbox", SCRIPTS)
+    outbox = Outbox(store, SYSTEM_ID)
+    outbox.write_note("asked", {"at": datetime.now(UTC).timestamp()})
+    outbox.write_note("system", {"interval": 5})
+    store.close()
+    fake.world.systems[SYSTEM_ID].sun = lambda _: (datetime.min.time(), datetime.max.time())
     ecu = Ecu()
     ecu.error = EcuUnreachableError("only scrapes see it")
-    sidecar = make_sidecar(ecu)
-    fake.world.systems[SYSTEM_ID].sun = lambda _: (datetime.min.time(), datetime.max.time())
+    sidecar = sidecar_of(ecu)
     sidecar.start()
-    eventually(lambda: sidecar.snapshot().auth_ok)
     sidecar.observe(summary())
-    eventually(lambda: sidecar.snapshot().hold_until is not None or fake.stored())
-    eventually(lambda: len(fake.requests) > 1)
+    eventually(fake.stored)
 
     assert list(fake.stored("v2").values()) == [("1234",)]
