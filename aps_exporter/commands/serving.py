@@ -30,6 +30,7 @@ def exporter(
     `lasting`: who was seen is remembered in the state folder.
     """
     roster = make_roster(settings, lasting=lasting)
+    roster.memory.prepare()
     collectors: list[Collector] = [
         ExporterCollector(shared=lambda: poller.shared),
         process_collector(),

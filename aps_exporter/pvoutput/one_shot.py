@@ -14,6 +14,7 @@ from aps_exporter.pvoutput.client import Client, Service
 from aps_exporter.pvoutput.operator import stored_system
 from aps_exporter.pvoutput.policy import Fields, Policy, from_settings
 from aps_exporter.pvoutput.records import Record, form, record_of
+from aps_exporter.pvoutput.redact import install
 from aps_exporter.pvoutput.sampler import sample_of
 from aps_exporter.pvoutput.site import Site, host_zone
 from aps_exporter.pvoutput.slots import slot_start
@@ -33,7 +34,11 @@ def publish_once(summary: Summary, settings: Settings) -> str | None:
     """
     account, policy = from_settings(settings)
     known = stored_system(settings.state_dir, account.system_id)
-    return send_once(summary, Client(account), policy, Site(policy, known, host_zone()))
+    undo = install(account.api_key)
+    try:
+        return send_once(summary, Client(account), policy, Site(policy, known, host_zone()))
+    finally:
+        undo()
 
 
 def send_once(summary: Summary, service: Service, policy: Policy, site: Site) -> str | None:

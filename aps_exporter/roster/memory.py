@@ -50,6 +50,16 @@ class Memory:
     _failing: bool = field(default=False, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
+    def prepare(self) -> None:
+        """Open the file, so that a folder that can't be written shows at the start."""
+        if self.file is None:
+            return
+        try:
+            self.file.write(lambda _: None)
+        except _DISK_ERRORS as error:
+            with self._lock:
+                self._failed(self.file, error)
+
     def observe(self, reading: Reading) -> Members:
         """Take in a reading, and give all members as they are after it."""
         with self._lock:
@@ -123,5 +133,5 @@ class Memory:
             log.warning(
                 "%s: %s: the roster can't be stored, and lasts until the exporter ends",
                 file.path,
-                error,
+                getattr(error, "strerror", None) or error,
             )

@@ -491,3 +491,17 @@ def test_a_kill_loses_nobody_who_was_stored(tmp_path: Path, after: int) -> None:
 
     assert check == ("ok",)
     assert {f"{number:012d}" for number in told} <= stored(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_shows_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line says so before anything was read, with the system's own reason."""
+    (tmp_path / "file").write_text("in the way")
+    memory = Memory(ecu="roof", file=roster_file(tmp_path / "file"))
+    memory.prepare()
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path}/file/state.sqlite3: File exists: the roster can't be stored, and lasts until "
+        "the exporter ends"
+    ]
