@@ -85,9 +85,7 @@ class Poller:
                 self.shared += 1
             else:
                 running = Future()
-                threading.Thread(
-                    target=self._run, args=(running, deadline), daemon=True
-                ).start()
+                threading.Thread(target=self._run, args=(running, deadline), daemon=True).start()
                 self._running = running  # only now: a thread that can't start leaves nothing behind
         try:
             return running.result(deadline.remaining())
