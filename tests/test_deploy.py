@@ -16,7 +16,13 @@ LOWEST_EXPOSURE = "20"
 @pytest.mark.parametrize("profile", ["ecu", "simulated"])
 def test_compose_file_is_valid(require: Callable[[str], str], profile: str) -> None:
     """Compose understands the file and starts five or six services with it."""
-    command = [require("docker-compose"), "--file", DEPLOY / "compose.yaml", "--profile", profile]
+    command = [
+        require("docker-compose"),
+        "--file",
+        str(DEPLOY / "compose.yaml"),
+        "--profile",
+        profile,
+    ]
     done = subprocess.run(
         [*command, "config", "--quiet"], capture_output=True, text=True, check=False
     )
@@ -42,7 +48,7 @@ def test_unit_gives_away_little(require: Callable[[str], str]) -> None:
     analyze = [require("systemd-analyze"), "security", "--offline=true"]
     unit = DEPLOY / "aps-exporter.service"
     done = subprocess.run(
-        [*analyze, f"--threshold={LOWEST_EXPOSURE}", "--no-pager", unit],
+        [*analyze, f"--threshold={LOWEST_EXPOSURE}", "--no-pager", str(unit)],
         capture_output=True,
         text=True,
         check=False,
@@ -59,7 +65,7 @@ def test_unit_is_well_formed(require: Callable[[str], str], tmp_path: Path) -> N
     text = (DEPLOY / "aps-exporter.service").read_text()
     unit = tmp_path / "aps-exporter.service"
     unit.write_text(text.replace("/opt/aps-exporter/bin/aps-exporter", str(program)))
-    verify = [require("systemd-analyze"), "verify", "--man=no", unit]
+    verify = [require("systemd-analyze"), "verify", "--man=no", str(unit)]
     done = subprocess.run(verify, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -35,7 +35,7 @@ def command(*, as_json: bool, no_publish: bool, log_level: str, **options: objec
     summary = _read(settings)
     click.echo(to_json(summary, datetime.now().astimezone()) if as_json else to_text(summary))
     for notice in filter(None, (stale_notice(summary.reading), clock_notice(summary.reading))):
-        click.echo(f"aps-exporter: the ECU: {notice}", err=True)
+        click.echo(f"aps-exporter: about the ECU: {notice}", err=True)
     if not as_json:
         click.echo()
     click.echo(_publish(summary, settings, held_back=no_publish), err=as_json)

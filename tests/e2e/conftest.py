@@ -25,6 +25,10 @@ PATIENCE_S = 30.0
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith("APS_EXPORTER_")
 }
+UNTRACED = {
+    name: value for name, value in ENVIRONMENT.items() if not name.startswith("COVERAGE_PROCESS")
+}
+"""Without coverage, which keeps something for every thread that ever was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +80,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 class Program:
     """A program that runs beside the test, and what it has logged so far."""
 
-    def __init__(self, *command: str) -> None:
+    def __init__(self, *command: str, env: dict[str, str] = ENVIRONMENT) -> None:
         """Start it."""
         self._process = subprocess.Popen(
             command,
@@ -84,7 +88,7 @@ class Program:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            env=ENVIRONMENT,
+            env=env,
         )
         self._lines: list[str] = []
         self._changed = threading.Condition()
@@ -141,10 +145,12 @@ class Program:
 class Exporter(Program):
     """`aps-exporter serve`, of one ECU."""
 
-    def __init__(self, host: str, state_dir: Path, *options: str) -> None:
+    def __init__(
+        self, host: str, state_dir: Path, *options: str, env: dict[str, str] = ENVIRONMENT
+    ) -> None:
         """Start it, and wait until it serves."""
         where = ("--host", host, "--listen", "127.0.0.1:0", "--state-dir", str(state_dir))
-        super().__init__(sys.executable, "-m", "aps_exporter", "serve", *where, *options)
+        super().__init__(sys.executable, "-m", "aps_exporter", "serve", *where, *options, env=env)
         try:
             self.url = self.wait_for(r"listening on (http://\S+)")[1]
         except BaseException:
@@ -211,9 +217,9 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Make a function that starts exporters; all of them have to end well."""
     running: list[Exporter] = []
 
-    def start(ecu: Simulator, *options: str) -> Exporter:
+    def start(ecu: Simulator, *options: str, env: dict[str, str] = ENVIRONMENT) -> Exporter:
         folder = tmp_path_factory.mktemp("state")
-        running.append(Exporter(ecu.host, folder, "--max-age", "0", *options))
+        running.append(Exporter(ecu.host, folder, "--max-age", "0", *options, env=env))
         return running[-1]
 
     yield start

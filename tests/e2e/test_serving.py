@@ -16,7 +16,16 @@ import pytest
 
 from aps_exporter.simulator.odd_cells import scatter
 from aps_exporter.simulator.server import Simulator
-from tests.e2e.conftest import ENVIRONMENT, Answer, Exporter, Serve, Simulate, fault, wait_until
+from tests.e2e.conftest import (
+    ENVIRONMENT,
+    UNTRACED,
+    Answer,
+    Exporter,
+    Serve,
+    Simulate,
+    fault,
+    wait_until,
+)
 
 TABLES = ("/cgi-bin/parameters", "/index.php/realtimedata")
 MEBIBYTE = 1 << 20
@@ -254,14 +263,14 @@ def test_night_has_no_power_and_says_why(simulate: Simulate, serve: Serve) -> No
 
 
 def test_reading_once_by_night_says_why_there_is_nothing(simulate: Simulate) -> None:
-    """`read` at 23:00 prints dashes, says on stderr that the ECU sleeps, and has done its job."""
+    """`read` at 23:00 prints dashes, says why on stderr, and has done its job."""
     ecu = simulate(hour=23)
     run = read_once(ecu)
 
     assert run.returncode == 0
     assert "801000090001-1: — W\n" in run.stdout
     assert "\nReceived panels: 0\nRaw total power: — W\n" in run.stdout
-    assert run.stderr.startswith("aps-exporter: the ECU sleeps: it repeats its rows of ")
+    assert run.stderr.startswith("aps-exporter: about the ECU: it repeats its rows of ")
     assert run.stderr.count("\n") == 1
 
 
@@ -287,7 +296,7 @@ def test_wrong_clock_is_not_a_dead_roof(
 
 def test_memory_is_flat(simulate: Simulate, serve: Serve) -> None:
     """After its first hundreds of scrapes the exporter has all the memory it will ever need."""
-    exporter = serve(simulate(inverters=1))
+    exporter = serve(simulate(inverters=1), env=UNTRACED)
     connection = http.client.HTTPConnection(exporter.address, timeout=10)
 
     def scrape_often(times: int) -> float:

@@ -503,7 +503,7 @@ def test_a_folder_that_cannot_be_written_shows_at_the_start(
 
     assert [record.getMessage() for record in caplog.records] == [
         (
-            f"{tmp_path}/file/state.sqlite3: File exists: the roster can't be stored, and lasts until "
-            "the exporter ends"
+            f"{tmp_path}/file/state.sqlite3: File exists: the roster can't be stored, and lasts "
+            "until the exporter ends"
         )
     ]
