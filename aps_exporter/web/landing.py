@@ -8,6 +8,7 @@ import html
 from dataclasses import dataclass
 from datetime import datetime
 
+from aps_exporter.ecu.journal import clock_notice, stale_notice
 from aps_exporter.errors import EcuError
 from aps_exporter.summary import Summary
 
@@ -82,7 +83,9 @@ def _state(last: Outcome | None) -> list[str]:
     power = "unknown" if summary.power_w is None else f"{summary.power_w:g} W"
     panels = f"{summary.received} of {summary.expected}"
     inverters = f"{summary.inverters_online} of {len(summary.inverters)}"
+    notices = filter(None, (stale_notice(summary.reading), clock_notice(summary.reading)))
     return [
         f"The ECU answered at {when} from {summary.reading.source}.",
         f"Panels online: {panels}. Inverters online: {inverters}. Power: {power}.",
+        *(f"About the ECU: {notice}." for notice in notices),
     ]

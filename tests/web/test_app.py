@@ -269,11 +269,11 @@ def test_landing_page_links_to_what_exists(client: Client) -> None:
 
 
 def test_landing_page_without_power(reading: Reading, start: Start) -> None:
-    """A roof that is wholly offline has no power to show, not 0 W."""
+    """A roof that only repeats old rows has no power to show, not 0 W, and the page says why."""
     dark = replace(reading, inverters=(replace(reading.inverters[0], stale=True),))
     client = start(Ecu(lambda _deadline: dark))
     client.fetch("/metrics")
+    page = client.fetch("/").text
 
-    assert "Panels online: 0 of 2. Inverters online: 0 of 1. Power: unknown." in (
-        client.fetch("/").text
-    )
+    assert "Panels online: 0 of 2. Inverters online: 0 of 1. Power: unknown." in page
+    assert "About the ECU: it repeats its rows of 2026-06-01 12:04:00; as they are old" in page
