@@ -58,7 +58,7 @@ class Summary:
     inverters: Mapping[str, Inverter | None]
     """The roster's inverters, without retired ones; ``None`` for one that the page lacks."""
     expected_count: int | None
-    """As configured."""
+    """As configured, less unused inputs if those were counted; ``None`` if not configured."""
     power_w: float | None
     power_estimated_w: float | None
     """Scaled for missing panels where that applies, else the same as `power_w`."""
@@ -124,12 +124,14 @@ class Roster:
         by_panel = {c.id: inverter for inverter in reading.inverters for c in inverter.channels}
         online = [by_panel[panel.id] for panel in panels if panel.online]
         power_w = sum(p.power_w for p in panels if p.power_w is not None) if online else None
-        estimate = self._estimate(power_w, len(online))
+        unused = sum(state == "unused" for state in panel_states.values())
+        expected_count = self._expected(len(panels), unused)
+        estimate = self._estimate(power_w, len(online), expected_count)
         return Summary(
             reading=reading,
             panels=panels,
             inverters={s: present.get(s) for s in serials if inverter_states[s] != "retired"},
-            expected_count=self.expected_count,
+            expected_count=expected_count,
             power_w=power_w,
             power_estimated_w=power_w if estimate is None else estimate,
             scaled=estimate is not None,
@@ -170,13 +172,25 @@ class Roster:
             dc_voltage_v=current.dc_voltage_v if current else None,
         )
 
-    def _estimate(self, power_w: float | None, received: int) -> float | None:
+    def _expected(self, used: int, unused: int) -> int | None:
+        """Give the configured count less the inputs without a panel, if it counts them too.
+
+        Some people count their panels, others the rows of the page, which has a row for each input.
+        """
+        count = self.expected_count
+        if count is None or count <= used:
+            return count
+        return max(used, count - unused)
+
+    def _estimate(
+        self, power_w: float | None, received: int, expected_count: int | None
+    ) -> float | None:
         """Scale the sum to all expected panels; ``None`` where scaling doesn't apply."""
-        if not self.scale_missing or power_w is None or self.expected_count is None:
+        if not self.scale_missing or power_w is None or expected_count is None:
             return None
-        if self.expected_count <= received:
+        if expected_count <= received:
             return None
-        return float(round(power_w / received * self.expected_count))
+        return float(round(power_w / received * expected_count))
 
 
 def split_panel_id(panel_id: str) -> tuple[str, str]:

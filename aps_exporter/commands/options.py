@@ -27,6 +27,8 @@ _ECU_OPTIONS = (
     click.option("--timeout", help="Seconds that a whole poll may take [5]"),
     click.option("--max-age", help="Seconds that a reading is shared [10]"),
     click.option("--stale-after", help="Seconds after which a report isn't about now [1800]"),
+    click.option("--latitude", help="Of the roof, in degrees north; for the sun's height"),
+    click.option("--longitude", help="Of the roof, in degrees east"),
     click.option("--state-dir", help="Folder of state.sqlite3 [the user's state folder]"),
     click.option("--expected-count", help="How many panels should report"),
     click.option(

@@ -161,6 +161,18 @@ def test_unused_inputs_do_not_hide_a_lost_inverter() -> None:
     assert summary.missing_ids == tuple(f"{serials[2]}-{number}" for number in (1, 2, 3))
 
 
+@pytest.mark.parametrize("expected_count", [12, 9], ids=["rows of the page", "panels"])
+def test_unused_inputs_are_not_estimated(expected_count: int) -> None:
+    """Whether people count the page's rows or their panels, empty inputs add no power."""
+    serials = [f"80100009000{number}" for number in range(3)]
+    roster = Roster(expected_count=expected_count, scale_missing=True)
+    everybody = [inverter(serial, 100, 100, 100, 0) for serial in serials]
+    summary = last(roster, (reading(*everybody, at=at) for at in noons(8)))
+
+    assert (summary.received, summary.expected, summary.missing) == (9, 9, 0)
+    assert summary.power_estimated_w == summary.power_w == 900
+
+
 def test_a_silent_inverter_is_missing() -> None:
     """An inverter that reported before and whose row is gone is missing with its panels."""
     roster = Roster()
