@@ -65,7 +65,7 @@ def list_command(**options: object) -> None:
     \b
     expected         it reports
     new              it reports, and joined this week
-    missing          it didn't report when others last did, but before
+    missing          silent for an hour or more when others last reported
     never contacted  it never did report
     unused           an input that made nothing in a week of production
     retired          taken off here, and not missed
