@@ -16,7 +16,7 @@ from aps_exporter.pvoutput.budget import Budget
 from aps_exporter.pvoutput.outbox import Outbox
 from aps_exporter.pvoutput.status import Tally
 
-__all__ = ["Link", "Reply"]
+__all__ = ["Link", "Reply", "said"]
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +32,10 @@ class Reply:
     verdict: Verdict | None
     """``None``: nothing, it was about the line."""
     text: str
+    words: str
+    """As much of the text as a person wants to read; never empty."""
     answered: bool
     """PVOutput said something, be it that it is out of order."""
-
-    @property
-    def words(self) -> str:
-        """As much of the text as a person wants to read."""
-        return shortened(self.text)
 
 
 class Link:
@@ -90,6 +87,7 @@ class Link:
         reply = Reply(
             verdict=self._about_records(answer, now),
             text=answer.text,
+            words=said(answer),
             answered=answer.status >= _OK and not (answer.html and answer.status == _OK),
         )
         if (held, failures) != (self.budget.hold_until, self.budget.failures):
@@ -119,19 +117,16 @@ class Link:
         verdict = classify(answer)
         match verdict:
             case Verdict.TRANSIENT:
-                page = f"a page for people, status {answer.status}"
-                self._fail(page if answer.html else shortened(answer.text), now)
+                self._fail(said(answer), now)
             case Verdict.LOADING:
                 self.budget.still_loading(now, self._luck)
             case Verdict.TOO_FAST:
                 self.budget.slow_down(now)
             case Verdict.RATE_LIMIT:
-                log.warning(
-                    "PVOutput's quota is used up, statuses are kept: %s", shortened(answer.text)
-                )
+                log.warning("PVOutput's quota is used up, statuses are kept: %s", said(answer))
                 self.budget.rate_limited(now, self._luck)
             case Verdict.CONFIG:
-                self.suspend(shortened(answer.text))
+                self.suspend(said(answer))
             case _:
                 self._works(now)
                 return verdict
@@ -152,6 +147,9 @@ class Link:
         self._outbox.write_note("budget", self.budget.kept())
 
 
-def shortened(text: str) -> str:
-    """Cut what a strange server says to a length that logs and files can bear."""
-    return text if len(text) <= _WORDS else f"{text[:_WORDS]}…"
+def said(answer: Answer, most: int = _WORDS) -> str:
+    """Put an answer in words for people, cut to a length that logs and files can bear."""
+    if answer.html:
+        return f"a page for people, status {answer.status}"
+    text = answer.text or f"status {answer.status}, without a word"
+    return text if len(text) <= most else f"{text[:most]}…"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ from aps_exporter.config import Settings
 from aps_exporter.errors import PVOutputError
 from aps_exporter.pvoutput.answers import Verdict, classify
 from aps_exporter.pvoutput.client import Client, Service
+from aps_exporter.pvoutput.link import said
 from aps_exporter.pvoutput.operator import stored_system
 from aps_exporter.pvoutput.policy import Fields, Policy, from_settings
 from aps_exporter.pvoutput.records import Record, form, record_of
@@ -18,10 +20,14 @@ from aps_exporter.pvoutput.redact import install
 from aps_exporter.pvoutput.sampler import sample_of
 from aps_exporter.pvoutput.site import Site, host_zone
 from aps_exporter.pvoutput.slots import slot_start
+from aps_exporter.pvoutput.system import parse_system
 from aps_exporter.summary import Summary
 
 __all__ = ["publish_once", "send_once"]
 
+log = logging.getLogger(__name__)
+
+_WORDS: Final = 200
 _ATTEMPTS: Final = 3
 """As it is, without what only donors may send, and without the energy."""
 
@@ -36,7 +42,10 @@ def publish_once(summary: Summary, settings: Settings) -> str | None:
     known = stored_system(settings.state_dir, account.system_id)
     undo = install(account.api_key)
     try:
-        return send_once(summary, Client(account), policy, Site(policy, known, host_zone()))
+        client, site = Client(account), Site(policy, known, host_zone())
+        if not site.settled and summary.power_w is not None:
+            _ask_system(client, site)
+        return send_once(summary, client, policy, site)
     finally:
         undo()
 
@@ -53,15 +62,27 @@ def send_once(summary: Summary, service: Service, policy: Policy, site: Site) ->
     return _sent(record, zone, fields, service)
 
 
+def _ask_system(service: Service, site: Site) -> None:
+    """Ask how the owner set up the system; without an answer defaults serve."""
+    try:
+        answer = service.get_system()
+    except PVOutputError as error:
+        log.warning("PVOutput doesn't tell the system's interval and zone: %s", error)
+        return
+    if classify(answer) is Verdict.OK:
+        site.learn(parse_system(answer.text), datetime.now(UTC))
+    else:
+        log.warning("PVOutput doesn't tell the system's interval and zone: %s", said(answer))
+
+
 def _sent(record: Record, zone: ZoneInfo, fields: Fields, service: Service) -> str:
     """Send, and once more without what PVOutput objects to."""
-    text = ""
     for _ in range(_ATTEMPTS):
         answer = service.add_status(form(record, zone, fields))
-        text = answer.text
+        words = said(answer, _WORDS)
         match classify(answer):
             case Verdict.OK:
-                return text
+                return words
             case Verdict.DONATION if fields.frequency_key is not None:
                 fields = replace(fields, frequency_key=None)
             case Verdict.ENERGY if record.energy_wh is not None:
@@ -70,7 +91,7 @@ def _sent(record: Record, zone: ZoneInfo, fields: Fields, service: Service) -> s
                 raise PVOutputError(f"PVOutput's place is taken by a page, status {answer.status}")
             case _:
                 break
-    raise PVOutputError(text or "PVOutput answered nothing")
+    raise PVOutputError(words)
 
 
 def _record(summary: Summary, site: Site) -> tuple[Record | None, ZoneInfo]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from aps_exporter.config import Settings
 from aps_exporter.errors import ConfigError, PVOutputError
 from aps_exporter.pvoutput.answers import Verdict, classify
 from aps_exporter.pvoutput.client import Client
+from aps_exporter.pvoutput.link import said
 from aps_exporter.pvoutput.outbox import Outbox
-from aps_exporter.pvoutput.policy import from_settings
+from aps_exporter.pvoutput.policy import from_settings, policy_of
 from aps_exporter.pvoutput.records import Source
 from aps_exporter.pvoutput.rows import SCRIPTS, Entry, State
 from aps_exporter.pvoutput.site import Site, host_zone
@@ -30,6 +33,10 @@ __all__ = [
     "outbox_retry",
     "stored_system",
 ]
+
+
+_NAME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2})?")
+_DAY: Final = len("2026-03-01")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,21 +74,23 @@ def outbox_retry(settings: Settings, which: Sequence[str] = ()) -> int:
 
     A day is named ``2026-03-01``, a slot ``2026-03-01 12:05``. Raises `ConfigError`.
     """
+    wanted = _wanted(which)
     with _opened(settings) as (outbox, site):
         if outbox is None:
             return 0
-        chosen = _named(outbox.entries("dead"), which, site)
+        chosen = _named(outbox.entries("dead"), wanted, site)
         outbox.revive(chosen)
         return len(chosen)
 
 
 def outbox_drop(settings: Settings, which: Sequence[str] = ()) -> int:
     """Forget dead records, or whatever was named, as in `outbox_retry`; counts them."""
+    wanted = _wanted(which)
     with _opened(settings) as (outbox, site):
         if outbox is None:
             return 0
-        entries = outbox.entries("pending", "dead") if which else outbox.entries("dead")
-        chosen = _named(entries, which, site)
+        entries = outbox.entries("pending", "dead") if wanted else outbox.entries("dead")
+        chosen = _named(entries, wanted, site)
         outbox.drop(chosen)
         return len(chosen)
 
@@ -94,8 +103,7 @@ def check_online(settings: Settings) -> list[str]:
     account, policy = from_settings(settings)
     answer = Client(account).get_system()
     if classify(answer) is not Verdict.OK:
-        words = f"a page, status {answer.status}" if answer.html else answer.text
-        raise PVOutputError(words or f"status {answer.status}, without a word")
+        raise PVOutputError(said(answer))
     site = Site(policy, {}, host_zone())
     system = parse_system(answer.text)
     site.learn(system, datetime.now(UTC))
@@ -137,7 +145,9 @@ def stored_system(state_dir: Path, system_id: str) -> dict[str, object]:
 @contextmanager
 def _opened(settings: Settings) -> Iterator[tuple[Outbox | None, Site]]:
     """Open the outbox that a sidecar left, or fills just now; there may be none."""
-    account, policy = from_settings(settings)
+    system_id, policy = settings.pvoutput.system_id, policy_of(settings)
+    if system_id is None:
+        raise ConfigError("pvoutput.system_id: needed to know whose outbox it is")
     path = settings.state_dir / FILE_NAME
     if not path.exists():
         yield None, Site(policy, {}, host_zone())
@@ -146,7 +156,7 @@ def _opened(settings: Settings) -> Iterator[tuple[Outbox | None, Site]]:
     try:
         if store.in_memory:
             raise ConfigError(f"{path}: can't be opened")
-        outbox = Outbox(store, account.system_id)
+        outbox = Outbox(store, system_id)
         yield outbox, Site(policy, outbox.note("system"), host_zone())
     except sqlite3.Error as error:
         raise ConfigError(f"{path}: {error}") from error
@@ -154,12 +164,20 @@ def _opened(settings: Settings) -> Iterator[tuple[Outbox | None, Site]]:
         store.close()
 
 
-def _named(entries: Sequence[Entry], which: Sequence[str], site: Site) -> list[Entry]:
+def _wanted(which: Sequence[str]) -> list[str]:
+    """Check the names of days and slots, and write them as `_when` does."""
+    for name in which:
+        if _NAME.fullmatch(name) is None:
+            raise ConfigError(f"{name!r}: name a day as 2026-03-01, or a slot as 2026-03-01 12:05")
+    return [name.replace("T", " ") for name in which]
+
+
+def _named(entries: Sequence[Entry], wanted: Sequence[str], site: Site) -> list[Entry]:
     """Choose the records of these days or slots; all if none is named."""
     return [
         entry
         for entry in entries
-        if not which or any(_when(entry, site).startswith(name.strip()) for name in which)
+        if not wanted or not {_when(entry, site), _when(entry, site)[:_DAY]}.isdisjoint(wanted)
     ]
 
 

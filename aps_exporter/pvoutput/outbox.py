@@ -170,14 +170,13 @@ class Outbox:
         self._update("state = 'dead', error = ?", [entry], error)
 
     def defer(self, entries: Iterable[Entry], error: str, until: datetime) -> None:
-        """Count an attempt and let the records wait."""
-        self._update("attempts = attempts + 1, error = ?, next_try = ?", entries, error, until)
+        """Let the records wait."""
+        self._update("error = ?, next_try = ?", entries, error, until)
 
     def say(self, entries: Iterable[Entry], error: str) -> None:
-        """Note the last words about records that still wait."""
-        unheard = [entry for entry in entries if entry.error != error]
-        if unheard:
-            self._update("error = iif(state = 'pending', ?, error)", unheard, error)
+        """Count an attempt that failed, and note the last words about what still waits."""
+        change = "attempts = attempts + 1, error = iif(state = 'pending', ?, error)"
+        self._update(change, entries, error)
 
     def send_alone(self, entries: Iterable[Entry]) -> None:
         """Keep records out of batches."""

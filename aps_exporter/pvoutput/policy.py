@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from aps_exporter.config import Settings
 
-__all__ = ["Account", "Energy", "Fields", "Policy", "from_settings"]
+__all__ = ["Account", "Energy", "Fields", "Policy", "from_settings", "policy_of"]
 
 Energy = Literal["none", "daily", "lifetime"]
 """Which of the ECU's counters becomes v1."""
@@ -63,7 +63,13 @@ def from_settings(settings: Settings) -> tuple[Account, Policy]:
     account = Account(
         base_url=pvoutput.base_url, system_id=pvoutput.system_id, api_key=pvoutput.api_key
     )
-    policy = Policy(
+    return account, policy_of(settings)
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Pick the wishes out of the configuration; they need no credentials."""
+    pvoutput = settings.pvoutput
+    return Policy(
         fields=Fields(
             temperature=pvoutput.send_temp,
             voltage=pvoutput.send_voltage,
@@ -75,4 +81,3 @@ def from_settings(settings: Settings) -> tuple[Account, Policy]:
         energy=pvoutput.energy,
         backfill_from_ecu=pvoutput.backfill_from_ecu,
     )
-    return account, policy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -43,6 +44,8 @@ class Reactions:
         self._backlog_at: datetime | None = None
         self._halved = False
         self._warned: set[str] = set()
+        self._unsupported_tries: Counter[datetime] = Counter()
+        """By slot: a record's own count also has the attempts at which the network was away."""
 
     @property
     def batch_size(self) -> int:
@@ -145,7 +148,9 @@ class Reactions:
 
     def _unsupported(self, entries: Sequence[Entry], text: str, now: datetime) -> None:
         """Try smaller batches, then single records, then give up on them."""
-        if len(entries) == 1 and entries[0].attempts + 1 >= _UNSUPPORTED_TRIES:
+        self._unsupported_tries.update(entry.record.start for entry in entries)
+        tries = self._unsupported_tries[entries[0].record.start]
+        if len(entries) == 1 and tries >= _UNSUPPORTED_TRIES:
             self._bury(entries[0], Verdict.UNSUPPORTED, text, now)
             return
         if len(entries) > 1 and self._halved:
@@ -155,6 +160,7 @@ class Reactions:
 
     def _bury(self, entry: Entry, verdict: Verdict, text: str, now: datetime) -> None:
         start = entry.record.start
+        del self._unsupported_tries[start]  # a Counter minds no missing key
         self._outbox.bury(entry, text)
         self._tally.count("dead")
         self._done([entry])

@@ -178,8 +178,8 @@ class Sender:
             self._outbox.write_note("system", known)
             self._outbox.write_note("asked", {"at": now.timestamp()})
             self._system_at = now + _SYSTEM_DAILY
-        elif reply.answered:
-            self._site.settled = True
+        elif reply.answered and self._link.suspended_until is None:
+            self._site.settled = True  # PVOutput knows us, and will not say more
 
     def _tidy(self, now: datetime) -> None:
         """Drop what is too old or too much, now and then."""

@@ -55,7 +55,8 @@ class Store:
     ) -> None:
         """Open the file; one that is broken is set aside, without a disk memory serves."""
         self.set_aside = 0
-        """How many broken files were set aside."""
+        """How many broken files were set aside, by whatever part of us found them broken."""
+        self._aside: set[str] = set()
         self.in_memory = False
         """The disk fails: what is kept would not survive the process."""
         self._folder = folder
@@ -130,6 +131,9 @@ class Store:
         self._connection.close()
         self._connection = connection
         self._inode = _inode(self._path)
+        with suppress(OSError):  # a folder that can't be listed has been complained about
+            self._aside |= {path.name for path in self._folder.glob(f"{FILE_NAME}.corrupt-*")}
+        self.set_aside = len(self._aside)
 
     def _follow(self) -> None:
         """Go on in the file that is there now: somebody set ours aside, or deleted it."""
@@ -206,7 +210,6 @@ class Store:
             for suffix in ("-wal", "-shm"):
                 self._path.with_name(FILE_NAME + suffix).unlink(missing_ok=True)
             log.error("%s is damaged: set aside as %s, a new one is begun", self._path, aside.name)
-        self.set_aside += 1
         return self._open_file()
 
     def _memory(self, error: Exception) -> sqlite3.Connection:

@@ -132,7 +132,8 @@ def says(status: int, body: str) -> Fault:
     [
         (says(400, "Bad request 400: Moon Powered"), "Bad request 400: Moon Powered"),
         (says(401, "Unauthorized 401: Invalid API Key"), "Unauthorized 401: Invalid API Key"),
-        (says(200, ""), "answered nothing"),
+        (says(200, ""), "status 200, without a word"),
+        (says(400, "so " * 100), "^.{200}…$"),
         (Fault("status", status=502), "a page, status 502"),
         (Fault("html_200"), "a page, status 200"),
         (Fault("drop_before"), "can't be reached"),
@@ -254,3 +255,81 @@ def test_no_frequency_without_a_donation_by_the_configuration(
     send(Roof().summary(TEN), Policy(donation=False, fields=Fields(frequency_key="v11")))
 
     assert [r.status for r in fake.requests] == [200]
+
+
+@pytest.mark.parametrize("name", ["", " ", "2", "2026-03", "2026-03-01 06", "2026-03-01 06:255"])
+@pytest.mark.parametrize("act", [outbox_drop, outbox_retry])
+def test_only_whole_names(day: Day, settings: Settings, act: Callable[..., int], name: str) -> None:
+    """What names neither a day nor a slot is refused, and nothing is lost."""
+    day.until("2026-03-01 06:05")
+    day.line.up = False
+    day.until("2026-03-01 06:30")
+    before = outbox_list(settings)
+
+    with pytest.raises(ConfigError, match="name a day as 2026-03-01, or a slot as"):
+        act(settings, [name])
+    assert outbox_list(settings) == before != []
+
+
+def test_names_of_slots_and_days(day: Day, settings: Settings) -> None:
+    """A slot may be named with a T; a name that nothing has drops nothing; a day is all of it."""
+    day.until("2026-03-01 06:05")
+    day.line.up = False
+    day.until("2026-03-01 06:30")
+    waiting = len(outbox_list(settings))
+
+    assert outbox_drop(settings, ["2026-03-02", "2026-03-01 06:26"]) == 0
+    assert outbox_drop(settings, ["2026-03-01T06:15"]) == 1
+    assert outbox_drop(settings, ["2026-03-01"]) == waiting - 1 > 0
+
+
+def test_publish_once_asks_for_the_interval(fake: FakePVOutput, settings: Settings) -> None:
+    """Where no sidecar ever ran, getsystem is asked once for what isn't configured."""
+    fake.world.systems[SYSTEM_ID].interval = 15
+
+    assert publish_once(Roof().summary(TEN + timedelta(minutes=12)), settings)
+    assert [r.service for r in fake.requests] == ["getsystem", "addstatus"]
+    assert fake.requests[1].fields["t"] == "10:15"
+
+
+@pytest.mark.parametrize("fault", [Fault("status", status=500), Fault("drop_before")])
+def test_publish_once_without_getsystem(
+    fake: FakePVOutput, settings: Settings, fault: Fault
+) -> None:
+    """Where getsystem fails, a status of five minutes is sent nevertheless."""
+    fake.faults.append(replace(fault, service="getsystem", times=9))
+
+    assert publish_once(Roof().summary(TEN), settings) == "OK 200: Added Status"
+    assert list(fake.stored()) == ["20260301 10:00"]
+
+
+def test_the_outbox_needs_no_key(day: Day, settings: Settings) -> None:
+    """Who looks at the outbox speaks to nobody; which system's it is has to be known."""
+    day.until("2026-03-01 06:05")
+    day.line.up = False
+    day.until("2026-03-01 06:30")
+    pvoutput = PVOutputSettings(system_id=SYSTEM_ID)
+
+    assert outbox_list(settings.model_copy(update={"pvoutput": pvoutput}))
+    with pytest.raises(ConfigError, match=r"^pvoutput\.system_id: "):
+        outbox_list(settings.model_copy(update={"pvoutput": PVOutputSettings()}))
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault("status", status=500), "a page for people, status 500"),
+        (says(401, ""), "status 401, without a word"),
+    ],
+)
+def test_what_was_tried_says_so(
+    day: Day, fake: FakePVOutput, settings: Settings, fault: Fault, words: str
+) -> None:
+    """A record that waits after a failure has its tries counted, and the reason beside it."""
+    day.until("2026-03-01 06:30")
+    fake.faults.append(replace(fault, times=99))
+    day.until("2026-03-01 06:40")
+    oldest = outbox_list(settings)[0]
+
+    assert (oldest.state, oldest.error) == ("pending", words)
+    assert oldest.attempts > 0

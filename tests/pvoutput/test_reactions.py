@@ -225,6 +225,18 @@ def test_unsupported_status(day: Day, fake: FakePVOutput, caplog: pytest.LogCapt
     assert sum("for good" in r.message for r in caplog.records) == 1
 
 
+def test_unsupported_after_an_outage(day: Day, fake: FakePVOutput) -> None:
+    """Attempts at which the network was away don't count towards giving up."""
+    day.until("2026-03-01 17:56")
+    offline(day, fake, 1)
+    assert max(entry.attempts for entry in day.alive.outbox.entries("pending")) > 3
+    fake.faults.append(refusal("Method Not Allowed 405", status=405, times=2))
+    day.hours(2)
+
+    assert times(day) == set()
+    assert day.expected() == fake.stored("v2")
+
+
 def test_donation_that_never_was(make_day: Make, fake: FakePVOutput) -> None:
     """Refused for a donation without having sent a donor's field, only the owner can help."""
     day = make_day(policy=replace(BRISBANE, donation=True, fields=Fields()))

@@ -369,6 +369,19 @@ def test_getsystem_fails(day: Day, fake: FakePVOutput, status: int) -> None:
     assert fake.lint == []
 
 
+def test_a_bad_key_at_the_first_start(day: Day, fake: FakePVOutput) -> None:
+    """While the key is refused nobody knows the interval, and no slot is cut by a guess."""
+    fake.world.systems["12345"].interval = 15
+    fake.world.keys.clear()
+    day.until("2026-03-01 09:00")
+    fake.world.keys[KEY] = Key(systems={"12345"})
+    day.until("2026-03-01 12:00")
+
+    assert {int(slot[-2:]) % 15 for slot in fake.stored()} == {0}
+    assert "20260301 07:00" in fake.stored()
+    assert fake.lint == []
+
+
 def test_the_key_is_nowhere(
     make_day: Make, fake: FakePVOutput, caplog: pytest.LogCaptureFixture
 ) -> None:

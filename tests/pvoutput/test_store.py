@@ -273,3 +273,17 @@ def test_ecu_curve_never_covers_our_own(make_store: Callable[..., Store]) -> Non
     assert outbox.put(record(), state="pending")
     assert not outbox.put(ecu, state="pending")
     assert [e.record.source for e in outbox.entries("pending")] == ["own"]
+
+
+def test_files_that_others_set_aside_count(folder: Path, make_store: Callable[..., Store]) -> None:
+    """A damaged file counts whoever set it aside, and still does when it has been deleted."""
+    first = folder / f"{FILE_NAME}.corrupt-20260101T000000Z"
+    first.write_text("")
+    store = make_store()
+    outbox = Outbox(store, SYSTEM_ID)
+    at_start = store.set_aside
+    first.unlink()
+    (folder / FILE_NAME).rename(folder / f"{FILE_NAME}.corrupt-20260102T000000Z")
+    outbox.put(record(), state="pending")
+
+    assert (at_start, store.set_aside) == (1, 2)
