@@ -71,8 +71,7 @@ class Forwarder:
         self._builder = Builder(self.outbox, self.site, self._tally, grace=grace)
         self._backfill = None
         if fetch_curve is not None and policy.backfill_from_ecu:
-            self._backfill = Backfill(fetch_curve, self._builder)
-        self._previous: datetime | None = None
+            self._backfill = Backfill(fetch_curve, self._builder, self.site)
         self._standby = False
         self._snapshot = Snapshot()
 
@@ -83,12 +82,12 @@ class Forwarder:
         self.site.hear_ecu(summary.reading.timezone)
         news = self._sampler.take(summary)
         if self._backfill is not None:
-            last = self._sampler.last
-            if news and last is not None:
-                self._backfill.gap(self._previous, last.at)
-                self._previous = last.at
-            if self._previous is not None and self.site.settled:
-                self._backfill.step(summary.reading, self._now())
+            now = self._now()
+            self._backfill.hear(summary.reading, now)
+            if news and self._sampler.last is not None:
+                self._backfill.swept(self._sampler.last.at, now)
+            if self.site.settled:
+                self._backfill.step(summary.reading, now)
         return news
 
     def close(self) -> datetime | None:

@@ -421,15 +421,11 @@ def test_curve() -> None:
     assert (second.at, second.power_w) == (datetime(2026, 3, 1, 12, 0, 56, tzinfo=UTC), 30)
 
 
-def test_curve_of_a_wrong_clock() -> None:
-    """A clock that is an hour ahead is corrected, and impossible watts are left out."""
-    body = (
-        b'{"power":[{"time":1772366456000,"each_system_power":30},'
-        b'{"time":1772366756000,"each_system_power":-1}]}'
-    )
-    (only,) = parse_curve(body, ahead=timedelta(hours=1))
+def test_impossible_watts() -> None:
+    """Impossible watts are left out of the curve."""
+    body = b'{"power":[{"time":1772366756000,"each_system_power":-1}]}'
 
-    assert only.at == datetime(2026, 3, 1, 11, 0, 56, tzinfo=UTC)
+    assert parse_curve(body) == []
 
 
 @pytest.mark.parametrize(
