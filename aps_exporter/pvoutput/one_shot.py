@@ -103,7 +103,9 @@ def _record(summary: Summary, site: Site) -> tuple[Record | None, ZoneInfo]:
     zone, wall = site.zone, reading.newest_report
     at = reading.read_at
     if wall is not None:
-        at = reading.utc(wall) or wall.replace(tzinfo=UTC)
+        placed = reading.utc(wall)
+        # A fast clock's row can't be from the future.
+        at = min(placed, reading.read_at) if placed else wall.replace(tzinfo=UTC)
         if reading.timezone is None and site.policy.timezone is None:
             zone = ZoneInfo("UTC")  # the wall clock as it is
     sample = sample_of(summary, at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from aps_exporter.model import Reading
@@ -15,6 +15,8 @@ __all__ = ["Sampler", "sample_of"]
 
 _SENTINELS: Final = {2.0**31 - 1, -(2.0**31), 2.0**32 - 1}
 """What programs write into 32 bits for "no value"."""
+_CLOCK_SLACK: Final = timedelta(minutes=2)
+"""By how much an otherwise right clock may be ahead of ours."""
 
 
 class Sampler:
@@ -51,16 +53,18 @@ class Sampler:
     def _moment(self, reading: Reading) -> datetime | None:
         """Find when the sweep was: a page whose time stands still is the same sweep.
 
-        Without a zone the page's time can't be placed, but when it moves a sweep has just been.
-        The first page that we see may be hours old, so it only sets the mark.
+        Without a zone, or in the future, the page's time can't be placed, but when it moves a
+        sweep has just been. The first page that we see may be hours old, so it only sets the mark.
         """
         wall = reading.newest_report
         if wall is None:
             return reading.read_at
         placed = reading.utc(wall)
-        if placed is not None:
-            return placed
-        if self._wall is None:
+        if wall == self._wall and self._seen_at is not None:
+            return self._seen_at  # a fast clock's page leaves the future as it ages: not twice
+        if placed is not None and placed <= reading.read_at + _CLOCK_SLACK:
+            self._wall, self._seen_at = wall, placed
+        elif self._wall is None:
             self._wall = wall
         elif wall != self._wall:
             self._wall, self._seen_at = wall, reading.read_at

@@ -83,6 +83,14 @@ def test_without_any_zone_the_ecus_clock_counts(send: Send, fake: FakePVOutput) 
     assert list(fake.stored()) == ["20260301 10:00"]
 
 
+def test_a_row_of_the_future(send: Send, fake: FakePVOutput) -> None:
+    """A row in the future is sent as of now."""
+    summary = Roof().summary(TEN + timedelta(hours=1))
+    send(replace(summary, reading=replace(summary.reading, read_at=TEN)))
+
+    assert list(fake.stored()) == ["20260301 10:05"]
+
+
 def test_nothing_received(send: Send, fake: FakePVOutput) -> None:
     """When no panel reported there is nothing to send."""
     assert send(Roof(peak_w=0).summary(TEN)) is None
