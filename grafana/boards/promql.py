@@ -23,11 +23,15 @@ STATUSES: Mapping[str, tuple[str, str]] = {
 def day(matcher: str) -> str:
     """Tell the ECUs where it is day beyond doubt: half of the inverters make 20 W on a panel.
 
-    Who is silent then is missed. At dawn and dusk slopes wake and sleep one after the other.
+    Where the place is known, the sun is the better witness, and one inverter that produces enough:
+    then most of a roof may be lost. Who is silent by day is missed. At dawn and dusk slopes wake
+    and sleep one after the other.
     """
     best = f"max by (instance, inverter) (aps_panel_power_watts{{{matcher}}})"
+    producing = f"count by (instance) ({best} >= 20)"
     half = f"0.5 * max by (instance) (aps_inverters_expected{{{matcher}}})"
-    return f"(count by (instance) ({best} >= 20) >= {half})"
+    sun = f"max by (instance) (aps_daylight{{{matcher}}}) == 1"
+    return f"({producing} >= {half} or {producing} and on (instance) ({sun}))"
 
 
 def status_code(*matchers: str) -> str:
