@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aps_exporter.simulator.settings import Language
 
@@ -58,24 +58,12 @@ _ENGLISH = Words(
     wireless_mac="ECU Wlan0 Mac Address",
 )
 
-CGI_ENGLISH = Words(
-    home="Home",
-    real_time_data="Real Time Data",
-    inverter_id="Inverter ID",
-    power="Current Power",
-    dc_voltage="DC Voltage",
-    frequency="Grid Frequency",
-    voltage="Grid Voltage",
-    temperature="Temperature",
+CGI_ENGLISH = replace(
+    _ENGLISH,
     time="Date",
-    ecu_id="ECU ID",
-    lifetime="Lifetime generation",
     system_power="Current Power",
     today="Generation Of Current Day",
     connection="Last connection to website",
-    inverters="Number of Inverters",
-    online="Last Number of Inverters Online",
-    version="Current Software Version",
     zone="Current Timezone",
     wired_mac="ECU Mac Address",
     wireless_mac="",
