@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -22,8 +23,8 @@ __all__ = [
     "to_utc",
 ]
 
-Interface = Literal["cgi", "php"]
-"""Which family of web pages the ECU speaks (knowledge: ECU-3 V3 is cgi, everything later php)."""
+Interface = Literal["cgi", "php", "tcp"]
+"""How the ECU was read: ECU-3 V3 has cgi pages, everything later php, most 2160s and later tcp."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,8 @@ class Inverter:
     grid_voltages: tuple[PhaseVoltage, ...] = ()
     grid_frequency_hz: float | None = None
     temperature_c: float | None = None
+    signal_ratio: float | None = None
+    """Strength of the radio signal, 0 to 1, where the ECU was asked over TCP."""
     reported_at: datetime | None = None
     """The ECU's wall clock when the sweep began, without a zone, as the page prints it."""
     stale: bool = False
@@ -120,7 +123,7 @@ class Reading:
     """All that one poll told us."""
 
     source: str
-    """The URL of the table page."""
+    """Where it comes from: the URL of the table page, or ``tcp://host:port``."""
     interface: Interface
     read_at: datetime
     """Our clock, UTC, when the table page had arrived."""
@@ -138,6 +141,8 @@ class Reading:
     clock_offset_s: float | None = None
     """The newest report's time minus our clock, if a zone is known."""
     poll_duration_s: float = 0.0
+    glitches: Mapping[str, int] = field(default_factory=dict)
+    """Kind → values held back since we began to watch, because firmware is known to invent them."""
 
     @property
     def newest_report(self) -> datetime | None:

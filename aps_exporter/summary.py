@@ -20,6 +20,10 @@ class PanelName:
     name: str = ""
     """Empty: as it was renamed, else its id."""
     group: str = ""
+    row: int | None = None
+    """Where it lies on the roof, counted from 1 at the top; ``None``: not said."""
+    column: int | None = None
+    """Counted from 1 at the left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,8 @@ class Panel:
     channel: str
     name: str
     group: str
+    row: int | None = None
+    column: int | None = None
     power_w: float | None = None
     """``None`` unless the panel is online."""
     dc_voltage_v: float | None = None
@@ -168,6 +174,8 @@ class Roster:
             channel=channel_name,
             name=(named and named.name) or given_name(members, panel_id, serial),
             group=named.group if named else "",
+            row=named.row if named else None,
+            column=named.column if named else None,
             power_w=current.power_w if current else None,
             dc_voltage_v=current.dc_voltage_v if current else None,
         )

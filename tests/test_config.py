@@ -95,6 +95,8 @@ def test_only_the_host_is_needed(write: Write) -> None:
     assert settings.model_dump(exclude={"state_dir"}) == {
         "host": "192.168.1.102",
         "path": None,
+        "interface": "auto",
+        "tcp_port": 8899,
         "scale_missing": False,
         "expected_count": None,
         "timezone": None,

@@ -19,6 +19,7 @@ from aps_exporter.metrics.families import FAMILIES
 from aps_exporter.metrics.pvoutput import PVOUTPUT_FAMILIES
 from aps_exporter.metrics.sun import SUN_FAMILIES
 from aps_exporter.model import Reading
+from aps_exporter.station import Station
 from aps_exporter.summary import Roster
 from aps_exporter.web.app import Wiring, create_app
 
@@ -110,7 +111,8 @@ def test_every_configuration_key_is_listed() -> None:
 
 def test_every_route_is_listed() -> None:
     """The table of routes has each path that is served."""
-    app = create_app(Wiring(read=unread, summarize=Roster().summarize, timeout_s=5))
+    station = Station(settings=Settings(host="127.0.0.1"), poll=unread, hold=Roster().summarize)
+    app = create_app(Wiring(station=station))
 
     assert first_column("HTTP") == [route.path for route in app.routes if isinstance(route, Route)]
 

@@ -23,6 +23,8 @@ _ECU_OPTIONS = (
     click.option("--config", type=click.Path(path_type=Path), help="Configuration file (JSON)"),
     click.option("--host", help="The ECU: address or name, with :port where it isn't 80"),
     click.option("--path", help="Page with the inverters; found by itself without this"),
+    click.option("--interface", help="How to read it: web, tcp or auto [auto]"),
+    click.option("--tcp-port", help="The ECU's port for its TCP interface [8899]"),
     click.option("--timezone", help="The ECU's time zone, such as Europe/Amsterdam"),
     click.option("--timeout", help="Seconds that a whole poll may take [5]"),
     click.option("--max-age", help="Seconds that a reading is shared [10]"),

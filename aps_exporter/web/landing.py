@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-from dataclasses import dataclass
-from datetime import datetime
 
 from aps_exporter.ecu.journal import clock_notice, stale_notice
 from aps_exporter.errors import EcuError
-from aps_exporter.summary import Summary
+from aps_exporter.station import Outcome
 
-__all__ = ["HEADERS", "Outcome", "landing_page"]
+__all__ = ["HEADERS", "landing_page"]
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -55,15 +53,6 @@ HEADERS = {
     "referrer-policy": "no-referrer",
 }
 """Nothing on the page may run or load, whatever an ECU's texts manage to smuggle in."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How the last poll ended."""
-
-    at: datetime
-    """UTC."""
-    result: Summary | EcuError
 
 
 def landing_page(last: Outcome | None, version: str) -> str:

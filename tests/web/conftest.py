@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 import pytest
 from starlette.applications import Starlette
 
+from aps_exporter.config import Settings
 from aps_exporter.deadline import Deadline
 from aps_exporter.model import Channel, EcuInfo, Inverter, PhaseVoltage, Reading
+from aps_exporter.station import Station
 from aps_exporter.summary import Roster
 from aps_exporter.web.app import Wiring, create_app
 from aps_exporter.web.connections import Limits
@@ -142,4 +144,6 @@ def start() -> Iterator[Start]:
 
 
 def _app(ecu: Ecu, timeout_s: float = 5.0) -> Starlette:
-    return create_app(Wiring(read=ecu.read, summarize=Roster().summarize, timeout_s=timeout_s))
+    settings = Settings(host="127.0.0.1", timeout=timeout_s)
+    station = Station(settings=settings, poll=ecu.read, hold=Roster().summarize)
+    return create_app(Wiring(station=station))

@@ -10,8 +10,10 @@ import resource
 import sys
 from datetime import UTC, datetime
 
+from aps_exporter.config import Settings
 from aps_exporter.deadline import Deadline
 from aps_exporter.model import Channel, Inverter, Reading
+from aps_exporter.station import Station
 from aps_exporter.summary import Roster
 from aps_exporter.web.app import Wiring, create_app
 from aps_exporter.web.connections import Limits
@@ -40,8 +42,11 @@ def read(_deadline: Deadline) -> Reading:
 settings = {name: int(value) for name, _, value in (a.partition("=") for a in sys.argv[1:])}
 files = settings.pop("files", 1024)
 resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+station = Station(
+    settings=Settings(host="127.0.0.1", timeout=60), poll=read, hold=Roster().summarize
+)
 serve(
-    create_app(Wiring(read=read, summarize=Roster().summarize, timeout_s=60)),
+    create_app(Wiring(station=station)),
     ["127.0.0.1:0"],
     ready=lambda urls: say(urls[0]),
     limits=Limits(**settings),

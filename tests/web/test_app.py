@@ -14,7 +14,7 @@ import pytest
 from aps_exporter.deadline import Deadline
 from aps_exporter.errors import EcuTimeoutError, EcuUnreachableError
 from aps_exporter.model import Reading
-from aps_exporter.web.app import MAX_IN_FLIGHT
+from aps_exporter.web.scrapes import MAX_IN_FLIGHT
 from tests.web.conftest import TIMEOUT_S, Answer, Client, Ecu, Start
 
 HEALTH = ["/-/healthy", "/-/ready"]
