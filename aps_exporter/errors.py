@@ -4,6 +4,7 @@ The tree, each branch a decision that somebody can take::
 
     ApsError
     ├── ConfigError              the user corrects the configuration (exit 1)
+    ├── TargetError              somebody asks for a target that is none (400), or not allowed (403)
     ├── EcuError                 the ECU could not be read (exit 2)
     │   ├── EcuUnreachableError  nobody answers: look at power, network, address
     │   ├── EcuTimeoutError      somebody answers too slowly: wait, or power-cycle
@@ -25,6 +26,7 @@ __all__ = [
     "EcuUnreachableError",
     "PVOutputError",
     "PageFault",
+    "TargetError",
 ]
 
 EcuStatus = Literal[
@@ -49,6 +51,15 @@ class ConfigError(ApsError):
         """Take the problems, each one line that names the key and the file where known."""
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+class TargetError(ApsError):
+    """A target that the configuration doesn't know is malformed, or not allowed."""
+
+    def __init__(self, message: str, http_status: Literal[400, 403]) -> None:
+        """Take what to answer: 400 for malformed, 403 for not allowed."""
+        super().__init__(message)
+        self.http_status = http_status
 
 
 class EcuError(ApsError):

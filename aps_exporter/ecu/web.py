@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
+from functools import lru_cache, partial
 from http.client import HTTPException, IncompleteRead
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Final, cast
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ChunkedEncodingError
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError
+from urllib3.exceptions import DecodeError, HTTPError
 from urllib3.exceptions import IncompleteRead as BodyIncomplete
+from urllib3.response import BaseHTTPResponse
+from urllib3.util.retry import Retry
 
 from aps_exporter.deadline import Deadline
+from aps_exporter.ecu.addresses import Resolve, connect, resolve
 from aps_exporter.errors import EcuError, EcuPageError, EcuTimeoutError, EcuUnreachableError
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-__all__ = ["BODY_CAP", "LATE", "Fetch", "fetch"]
+__all__ = ["BODY_CAP", "LATE", "Fetch", "fetch", "make_fetch"]
 
 Fetch = Callable[[str, Deadline], bytes]
-"""Takes a URL and a deadline; returns the body of a page or raises `EcuError`."""
+"""Takes a URL and a deadline; returns the body of a page or raises `EcuError`.
+
+Raises `TargetError` as well where strangers name targets.
+"""
 
 BODY_CAP: Final = 1 << 20
 """Bytes after decoding; a table of a thousand inverters stays well below."""
 
 _CHUNK: Final = 1 << 16
 _GONE: Final = (404, 410)
+_NO_RETRIES: Final = Retry(0, read=False)
 _HEADERS: Final = {
     "User-Agent": "aps-exporter",
     "Accept": "text/html",
@@ -40,28 +45,43 @@ _HEADERS: Final = {
 }
 
 
-def fetch(url: str, deadline: Deadline) -> bytes:
-    """GET one page and close the connection.
+def make_fetch(resolve: Resolve) -> Fetch:
+    """Make what fetches pages from ECUs that `resolve` finds, and from nowhere else.
 
-    Raises `EcuUnreachableError`; `EcuTimeoutError` when the deadline passes, whatever the ECU
-    drips; `EcuPageError` for a status other than 200, for a body over `BODY_CAP` and for one that
-    stops short.
+    It raises what `resolve` does; `EcuUnreachableError`; `EcuTimeoutError` when the deadline
+    passes, whatever the ECU drips; `EcuPageError` for a status other than 200, for a body over
+    `BODY_CAP` and for one that stops short.
     """
-    with _DeadlineAdapter(pool_connections=1, pool_maxsize=1) as adapter:
-        try:
-            # Straight to the adapter: no session means no proxies, redirects or cookies.
-            timeout = max(deadline.remaining(), 0.001)
-            with adapter.send(_request(url), stream=True, timeout=timeout) as response:
+    return partial(_fetch, resolve)
+
+
+def _fetch(resolve: Resolve, url: str, deadline: Deadline) -> bytes:
+    """GET one page and close the connection."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or 80
+    except ValueError as error:
+        raise EcuUnreachableError(f"the ECU's address is none: {url}") from error
+    try:
+        request = _request(urlunsplit(parts._replace(scheme="", netloc="")))
+        sock = connect(resolve(host, port), deadline)
+        with closing(_Line(host, port, timeout=sock.gettimeout())) as line:
+            line.sock = sock
+            with _LineAdapter(line).send(request, stream=True) as response:
                 _require_ok(response)
                 return _body(response)
-        except (requests.RequestException, HTTPError, HTTPException, OSError) as error:
-            raise _translated(error, deadline) from error
+    except (requests.RequestException, HTTPError, HTTPException, OSError) as error:
+        raise _translated(error, deadline) from error
+
+
+fetch: Final = make_fetch(resolve)
+"""Fetches pages from the ECUs of the configuration."""
 
 
 @lru_cache(maxsize=64)
-def _request(url: str) -> requests.PreparedRequest:
-    """Prepare the request for a page; an ECU has few pages, and they are read again and again."""
-    return requests.Request("GET", url, headers=_HEADERS).prepare()
+def _request(target: str) -> requests.PreparedRequest:
+    """Prepare the request for a page; all ECUs have the same few, and the line knows the host."""
+    return requests.Request("GET", f"http://ecu{target}", headers=_HEADERS).prepare()
 
 
 def _require_ok(response: requests.Response) -> None:
@@ -99,7 +119,6 @@ def _translated(error: Exception, deadline: Deadline) -> EcuError:
 LATE: Final = "the ECU did not answer in time"
 _MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[], EcuError]], ...]] = (
     ((TimeoutError,), lambda: EcuTimeoutError(LATE)),
-    ((NameResolutionError,), lambda: EcuUnreachableError("the ECU's name does not resolve")),
     ((ConnectionRefusedError,), lambda: EcuUnreachableError("the ECU refuses the connection")),
     (
         (ConnectionError,),
@@ -132,45 +151,55 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             waiting.append(getattr(cause, "reason", None))
 
 
-class _DeadlineSocket(socket.socket):
-    """A socket whose timeout counts for all that is still to come, not for each call."""
+class _Line(HTTPConnection):
+    """A connection that is there already, for one request; to requests it is a pool of its own.
 
-    deadline: Deadline
+    Pools, retries and their bookkeeping cost more than the talking, and who reads thousands of
+    ECUs has no use for them: each page has a connection of its own.
+    """
 
-    def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
-        """Receive what has arrived; raises `TimeoutError` once the deadline has passed."""
-        self.settimeout(max(self.deadline.remaining(), 1e-6))
-        return super().recv_into(buffer, nbytes, flags)
+    auto_open = 0
+    """Never connects by itself, because it would look the name up anew."""
 
-
-class _DeadlineConnection(HTTPConnection):
-    """A connection that takes its timeout for the whole conversation."""
-
-    def connect(self) -> None:
-        """Connect, and let the deadline run from the start of the connecting."""
-        deadline = Deadline.after(float(self.timeout or 0))
-        super().connect()
-        sock = _DeadlineSocket(fileno=self.sock.detach())
-        sock.deadline = deadline
-        self.sock = sock
+    def urlopen(
+        self, method: str, url: str, headers: Mapping[str, str], **_for_pools: object
+    ) -> BaseHTTPResponse:
+        """Ask, and give the answer with its body still to be read."""
+        # What an ECU said before it stopped listening can still be read.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.request(method, url, headers=headers, preload_content=False, decode_content=False)
+        return self.getresponse()
 
 
-class _DeadlinePool(HTTPConnectionPool):
-    ConnectionCls = _DeadlineConnection
+class _LineAdapter(HTTPAdapter):
+    """Makes requests use a line; without a session there are no proxies, redirects or cookies."""
 
+    def __init__(self, line: _Line) -> None:
+        """Take the line, whose owner closes it."""
+        super().__init__(max_retries=_NO_RETRIES)
+        self._line = line
 
-class _DeadlineAdapter(HTTPAdapter):
-    """Makes requests use `_DeadlineConnection`; closes all connections at the end of a `with`."""
+    def init_poolmanager(self, *_args: object, **_kwargs: object) -> None:
+        """Make no pools."""
 
-    def __enter__(self) -> Self:
-        """Give the adapter."""
-        return self
+    def get_connection_with_tls_context(
+        self, *_args: object, **_kwargs: object
+    ) -> HTTPConnectionPool:
+        """Give the line; nothing but `urlopen` is asked of it."""
+        return cast("HTTPConnectionPool", self._line)
 
-    def __exit__(self, *_exc_info: object) -> None:
-        """Close what the ECU would keep open."""
-        self.close()
+    def cert_verify(self, *_args: object, **_kwargs: object) -> None:
+        """Verify nothing: ECUs speak plain HTTP."""
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # passed through
-        """Make the pool manager as always, then tell it whose connections to use."""
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _DeadlinePool}
+    def request_url(self, request: requests.PreparedRequest, proxies: object) -> str:
+        """Give what stands in the request line."""
+        del proxies
+        return request.path_url
+
+    def build_response(
+        self, req: requests.PreparedRequest, resp: BaseHTTPResponse
+    ) -> requests.Response:
+        """Wrap the answer; its cookies and its encoding are nothing to us."""
+        response = requests.Response()
+        response.status_code, response.raw, response.request = resp.status, resp, req
+        return response

@@ -2,106 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import socket
-import struct
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from aps_exporter.deadline import Deadline
 from aps_exporter.ecu.web import BODY_CAP, fetch
 from aps_exporter.errors import EcuError, EcuPageError, EcuTimeoutError, EcuUnreachableError
+from tests.ecu.loopback import OK, PAGE, Ecu, Talk, drip, hang, reset, say
 
-PAGE = b"<html><table></table></html>"
 SLACK = 1.0
 """Seconds that a busy machine may add to a deadline."""
-
-Talk = Callable[[socket.socket, threading.Event], None]
-
-
-class Ecu:
-    """A loopback server whose conversation is a function; it remembers what it was asked."""
-
-    def __init__(self, talk: Talk) -> None:
-        self.requests: list[bytes] = []
-        self.over = threading.Event()
-        self.closed_by_client = threading.Event()
-        self._talk = talk
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        """Where the page is."""
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}/cgi-bin/parameters"
-
-    def _serve(self) -> None:
-        while True:
-            connection, _ = self._listener.accept()
-            with connection, contextlib.suppress(OSError):
-                if self.over.is_set():
-                    return
-                self.requests.append(connection.recv(65536))
-                self._talk(connection, self.over)
-
-    def close(self) -> None:
-        """Stop serving."""
-        self.over.set()
-        with contextlib.suppress(OSError):
-            socket.create_connection(self._listener.getsockname(), timeout=5).close()
-        self._thread.join(10)
-        self._listener.close()
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Talk], Ecu]]:
-    """Start servers, and stop them after the test."""
-    ecus: list[Ecu] = []
-
-    def start(talk: Talk) -> Ecu:
-        ecus.append(Ecu(talk))
-        return ecus[-1]
-
-    yield start
-    for ecu in ecus:
-        ecu.close()
-
-
-def say(*parts: bytes) -> Talk:
-    """Make an ECU that answers with these bytes and closes."""
-    return lambda connection, _: connection.sendall(b"".join(parts))
-
-
-def drip(start: bytes, drop: bytes, every: float = 0.05) -> Talk:
-    """Make an ECU that says something, and then a little now and then for ever."""
-
-    def talk(connection: socket.socket, over: threading.Event) -> None:
-        connection.sendall(start)
-        while not over.wait(every):
-            connection.sendall(drop)
-
-    return talk
-
-
-def hang(connection: socket.socket, over: threading.Event) -> None:
-    """Say nothing, and keep the connection."""
-    del connection
-    over.wait(30)
-
-
-def reset(connection: socket.socket, over: threading.Event) -> None:
-    """Break the connection off."""
-    del over
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
 
 
 def failure(url: str, seconds: float = 5.0) -> EcuError:
@@ -398,23 +314,10 @@ def test_an_ecu_over_ipv6_is_read() -> None:
     assert page == PAGE
 
 
-def test_an_address_that_swallows_everything_is_a_timeout() -> None:
+def test_an_address_that_swallows_everything_is_a_timeout(full: tuple[str, int]) -> None:
     """A host that doesn't even take the connection is given up at the deadline."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        address = listener.getsockname()
-        fillers = []
-        for _ in range(4):  # the accept queue is full: further SYNs are dropped
-            filler = socket.socket()
-            filler.settimeout(0)
-            with contextlib.suppress(BlockingIOError):
-                filler.connect(address)
-            fillers.append(filler)
-        began = time.monotonic()
-        error = failure(f"http://127.0.0.1:{address[1]}/", 0.3)
-        for filler in fillers:
-            filler.close()
+    began = time.monotonic()
+    error = failure(f"http://127.0.0.1:{full[1]}/", 0.3)
 
     assert isinstance(error, EcuTimeoutError)
     assert time.monotonic() - began < 0.3 + SLACK
