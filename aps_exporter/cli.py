@@ -26,7 +26,17 @@ log = logging.getLogger(__name__)
 class _Commands(click.Group):
     """The subcommands, imported when called: what `read` doesn't need, it doesn't load."""
 
-    NAMES = ("serve", "read", "check", "outbox", "roster", "simulate", "demo")
+    NAMES = (
+        "serve",
+        "read",
+        "check",
+        "discover",
+        "doctor",
+        "outbox",
+        "roster",
+        "simulate",
+        "demo",
+    )
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """Give the names in the order of the README."""

@@ -1,0 +1,1 @@
+"""Looks at one ECU from all sides and says what it is, what is odd, and what to do."""

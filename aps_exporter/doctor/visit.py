@@ -1,0 +1,59 @@
+"""Puts the doctor's questions to a real ECU: pages by GET, commands over TCP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from aps_exporter.deadline import Deadline
+from aps_exporter.doctor.evidence import Question
+from aps_exporter.ecu.frames import parse_system
+from aps_exporter.ecu.pages import parse_home
+from aps_exporter.ecu.tcp import Command, dial, exchange
+from aps_exporter.ecu.web import fetch
+from aps_exporter.errors import EcuError, EcuPageError
+
+__all__ = ["Visit"]
+
+
+@dataclass(slots=True)
+class Visit:
+    """One visit to one ECU; remembers its id, without which it answers nothing over TCP."""
+
+    host: str
+    """With ``:port`` where the pages aren't on 80."""
+    tcp_port: int
+    _ecu_id: str | None = field(default=None, init=False)
+
+    def ask(self, question: Question, deadline: Deadline) -> bytes:
+        """Put a question; raises `EcuError`."""
+        if question.door == "web":
+            answer = fetch(f"http://{self.host}{question.where}", deadline)
+        else:
+            answer = self._exchange(Command(question.where), deadline)
+        if question.kind in _IDENTIFY:
+            self._learn(question, answer)
+        return answer
+
+    def _exchange(self, command: Command, deadline: Deadline) -> bytes:
+        if command is not Command.SYSTEM and self._ecu_id is None:
+            raise EcuPageError("can't be asked: the ECU did not tell its id", "page_unrecognised")
+        connect = dial(_bare(self.host), self.tcp_port)
+        return exchange(command, connect, deadline, ecu_id=self._ecu_id)
+
+    def _learn(self, question: Question, answer: bytes) -> None:
+        parse = parse_home if question.door == "web" else parse_system
+        try:
+            self._ecu_id = parse(answer).ecu_id or self._ecu_id
+        except EcuError:
+            return  # the report will say what is wrong with the answer
+
+
+_IDENTIFY: Final = ("home", "system")
+
+
+def _bare(host: str) -> str:
+    """Give the host without a port and without the brackets of IPv6."""
+    if host.startswith("["):
+        return host[1 : host.index("]")]
+    return host.partition(":")[0] if host.count(":") == 1 else host
