@@ -14,7 +14,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Client", "Exporter", "get", "start_blackbox", "start_ecu", "start_exporter"]
+__all__ = [
+    "PATIENCE_S",
+    "Client",
+    "Exporter",
+    "Process",
+    "free_port",
+    "get",
+    "start_blackbox",
+    "start_ecu",
+    "start_exporter",
+    "start_fleet_ecus",
+    "start_program",
+]
 
 PATIENCE_S = 30.0
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -79,13 +91,10 @@ def get(port: int, path: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exporter:
-    """An exporter that has answered a first scrape."""
+class Process:
+    """A program that runs."""
 
     pid: int
-    port: int
-    started_s: float
-    """From the start of the process to that answer."""
 
     @property
     def resident_mib(self) -> float:
@@ -102,6 +111,32 @@ class Exporter:
         return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exporter(Process):
+    """An exporter that has answered a first scrape."""
+
+    port: int
+    started_s: float
+    """From the start of the process to that answer."""
+
+
+@contextlib.contextmanager
+def start_program(program: str, *options: str) -> Iterator[Process]:
+    """Run a program; `aps-exporter` is ours."""
+    ours = [sys.executable, "-m", "aps_exporter"]
+    with _process([*(ours if program == "aps-exporter" else [program]), *options]) as process:
+        yield Process(pid=process.pid)
+
+
+@contextlib.contextmanager
+def start_fleet_ecus(panels: int, delay_s: float) -> Iterator[tuple[Process, int]]:
+    """Run `fleet_ecus`; give the process and the port of all its ECUs."""
+    command = [sys.executable, "-m", "tests.bench.fleet_ecus", str(panels), str(delay_s)]
+    with _process(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield Process(pid=process.pid), int(process.stdout.readline())
+
+
 @contextlib.contextmanager
 def start_ecu(family: str, panels: int, sweeps: int) -> Iterator[int]:
     """Run `static_ecu`; give its port."""
@@ -114,7 +149,7 @@ def start_ecu(family: str, panels: int, sweeps: int) -> Iterator[int]:
 @contextlib.contextmanager
 def start_exporter(ecu_port: int, *options: str) -> Iterator[Exporter]:
     """Run `aps-exporter serve`, and time how long it takes to a first good scrape."""
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         listen = ("--listen", f"127.0.0.1:{port}", "--log-level", "error", "--state-dir", folder)
         host = ("--host", f"127.0.0.1:{ecu_port}")
@@ -132,7 +167,7 @@ def start_exporter(ecu_port: int, *options: str) -> Iterator[Exporter]:
 @contextlib.contextmanager
 def start_blackbox(program: str) -> Iterator[int]:
     """Run Debian's blackbox_exporter with its plain HTTP probe; give its port."""
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "blackbox.yml"
         config.write_text("modules: {http_2xx: {prober: http}}\n")
@@ -159,7 +194,8 @@ def _process(
                 process.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a port at which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
