@@ -12,12 +12,20 @@ import click
 from aps_exporter.errors import ConfigError
 from aps_exporter.simulator.clock import Clock
 from aps_exporter.simulator.faults import FAULTS
+from aps_exporter.simulator.fleet import FleetServer
 from aps_exporter.simulator.server import Simulator
-from aps_exporter.simulator.settings import Family, KindName, Language, SimulatorSettings
+from aps_exporter.simulator.settings import (
+    Access,
+    Family,
+    KindName,
+    Language,
+    SimulatorSettings,
+)
 
-__all__ = ["make_simulator", "simulator_options"]
+__all__ = ["make_fleet", "make_simulator", "simulator_options"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_Made = TypeVar("_Made")
 
 QUARTER_HOUR = timedelta(minutes=15)
 DEFAULTS = SimulatorSettings()
@@ -32,6 +40,11 @@ def simulator_options(*, start: str | None, speed: float) -> Callable[[_Function
             default=DEFAULTS.family,
             show_default=True,
             help="How the ECU writes its pages",
+        ),
+        click.option(
+            "--interface",
+            type=click.Choice(get_args(Access)),
+            help="Web pages, TCP port or both [what the family has; both: php-dc, php-3phase]",
         ),
         click.option(
             "--inverters", default=DEFAULTS.inverters, show_default=True, help="How many inverters"
@@ -96,11 +109,20 @@ def simulator_options(*, start: str | None, speed: float) -> Callable[[_Function
 
 def make_simulator(options: Mapping[str, Any]) -> Simulator:
     """Make the simulated ECU of `simulator_options`; raises `ConfigError` for an impossible one."""
+    return _make(options, Simulator)
+
+
+def make_fleet(options: Mapping[str, Any], count: int) -> FleetServer:
+    """Make so many of them; raises `ConfigError` for an impossible fleet."""
+    return _make(options, lambda settings, clock: FleetServer(settings, count, clock))
+
+
+def _make(options: Mapping[str, Any], make: Callable[[SimulatorSettings, Clock], _Made]) -> _Made:
     chosen = dict(options)
     start = chosen.pop("start")
     try:
         settings = SimulatorSettings(**chosen)
-        return Simulator(settings, _clock(start, ZoneInfo(settings.timezone), settings.speed))
+        return make(settings, _clock(start, ZoneInfo(settings.timezone), settings.speed))
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

@@ -9,7 +9,7 @@ from html import escape
 
 from aps_exporter.model import Inverter
 from aps_exporter.simulator.faults import FAULTS, parse_fault
-from aps_exporter.simulator.gateway import Gateway
+from aps_exporter.simulator.gateway import Gateway, Shown
 from aps_exporter.simulator.wire import Answer, Request
 
 __all__ = ["PREFIX", "control", "state"]
@@ -64,10 +64,13 @@ def control(gateway: Gateway, request: Request, pages: dict[str, str]) -> Answer
 
 
 def state(gateway: Gateway) -> dict[str, object]:
-    """Tell the truth: `plant` is what the roof does, `shown` what the pages say about it."""
+    """Tell the truth: `plant` is what the roof does, `shown` what the pages say about it.
+
+    `told` is what is said about it over TCP; without that interface it isn't there.
+    """
     now = gateway.clock.now()
-    shown = gateway.shown()
     sweep = gateway.plant.sweep(now)
+    told = {"told": _said(gateway.told())} if gateway.settings.has_tcp else {}
     return {
         "now": now.isoformat(),
         "wall": gateway.wall(now).isoformat(),
@@ -75,13 +78,18 @@ def state(gateway: Gateway) -> dict[str, object]:
         "family": gateway.settings.family,
         "faults": [str(fault) for fault in gateway.faults],
         "plant": {"power_w": sweep.power_w, "inverters": [_plain(i) for i in sweep.inverters]},
-        "shown": {
-            "power_w": shown.info.power_w,
-            "energy_today_wh": shown.info.energy_today_wh,
-            "energy_lifetime_wh": shown.info.energy_lifetime_wh,
-            "inverters_online": shown.info.inverters_online,
-            "inverters": [_plain(inverter) for inverter in shown.inverters],
-        },
+        "shown": _said(gateway.shown()),
+        **told,
+    }
+
+
+def _said(shown: Shown) -> dict[str, object]:
+    return {
+        "power_w": shown.info.power_w,
+        "energy_today_wh": shown.info.energy_today_wh,
+        "energy_lifetime_wh": shown.info.energy_lifetime_wh,
+        "inverters_online": shown.info.inverters_online,
+        "inverters": [_plain(inverter) for inverter in shown.inverters],
     }
 
 
@@ -93,6 +101,7 @@ def _plain(inverter: Inverter) -> dict[str, object]:
         "grid_voltages": {each.phase: each.voltage_v for each in inverter.grid_voltages},
         "grid_frequency_hz": inverter.grid_frequency_hz,
         "temperature_c": inverter.temperature_c,
+        "signal_ratio": inverter.signal_ratio,
         "reported_at": inverter.reported_at.isoformat() if inverter.reported_at else None,
     }
 

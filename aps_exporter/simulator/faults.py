@@ -2,49 +2,32 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from aps_exporter.model import Inverter
+from aps_exporter.model import EcuInfo, Inverter
+from aps_exporter.simulator.fault_kind import (
+    WHICH,
+    Fault,
+    FaultKind,
+    concerns,
+    is_number,
+    is_serial_or_all,
+)
+from aps_exporter.simulator.glitches import GLITCHES
+from aps_exporter.simulator.tcp_faults import TCP_FAULTS
 
-__all__ = ["FAULTS", "Fault", "FaultKind", "parse_fault"]
+__all__ = ["FAULTS", "Fault", "FaultKind", "parse_fault", "spoil_info"]
 
-_SERIAL = re.compile(r"\d{12}")
 _PANEL = re.compile(r"\d{12}-[0-9A-Z]")
 _HOURS = re.compile(r"[+-]\d{1,2}(\.\d{1,2})?")
 _OVER_VOLTAGE_V = 264.0
+_OVER_LINE_VOLTAGE_V = 457.0
+"""The same between two lines."""
 _HOT_C = 94.0
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One fault that is switched on."""
-
-    name: str
-    argument: str = ""
-
-    def __str__(self) -> str:
-        """Write the fault as `parse_fault` reads it."""
-        return f"{self.name}={self.argument}" if self.argument else self.name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaultKind:
-    """What a fault does, and what stands behind its ``=``."""
-
-    name: str
-    help: str
-    argument: str = ""
-    """What the argument is, for people; empty: there is none."""
-    default: str | None = None
-    """The argument that is meant when none is written; ``None``: it must be written."""
-    valid: Callable[[str], bool] = lambda _: True
-    change: Callable[[Inverter, str, datetime], Inverter] | None = None
-    """What the fault makes of an inverter, given its argument and the sweep's time."""
 
 
 def parse_fault(text: str) -> Fault:
@@ -71,18 +54,13 @@ def parse_fault(text: str) -> Fault:
     return Fault(name, argument)
 
 
-def _is_number(low: float, high: float) -> Callable[[str], bool]:
-    def valid(text: str) -> bool:
-        try:
-            return math.isfinite(float(text)) and low <= float(text) <= high
-        except ValueError:
-            return False
-
-    return valid
-
-
-def _is_serial_or_all(text: str) -> bool:
-    return text == "all" or _SERIAL.fullmatch(text) is not None
+def spoil_info(info: EcuInfo, faults: Iterable[Fault], *, over_tcp: bool) -> EcuInfo:
+    """Let faults have their way with what the ECU says about itself."""
+    for fault in faults:
+        kind = FAULTS[fault.name]
+        for change in (kind.info, kind.tcp_info if over_tcp else None):
+            info = change(info, fault.argument) if change else info
+    return info
 
 
 def _is_clock(text: str) -> bool:
@@ -96,12 +74,8 @@ def _is_clock(text: str) -> bool:
     return True
 
 
-def _concerns(inverter: Inverter, argument: str) -> bool:
-    return argument in ("all", inverter.serial)
-
-
 def _silence(inverter: Inverter, argument: str, _at: datetime) -> Inverter:
-    if not _concerns(inverter, argument):
+    if not concerns(inverter, argument):
         return inverter
     channels = tuple(
         replace(channel, power_w=None, dc_voltage_v=None) for channel in inverter.channels
@@ -110,7 +84,7 @@ def _silence(inverter: Inverter, argument: str, _at: datetime) -> Inverter:
 
 
 def _never_contacted(inverter: Inverter, argument: str, at: datetime) -> Inverter:
-    if not _concerns(inverter, argument):
+    if not concerns(inverter, argument):
         return inverter
     return Inverter(serial=inverter.serial, channels=(), reported_at=at)
 
@@ -127,19 +101,19 @@ def _kill_channel(inverter: Inverter, argument: str, _at: datetime) -> Inverter:
 
 def _raise_voltage(inverter: Inverter, argument: str, _at: datetime) -> Inverter:
     voltages = tuple(
-        replace(each, voltage_v=_OVER_VOLTAGE_V) if each.phase in ("", argument) else each
+        replace(each, voltage_v=_OVER_LINE_VOLTAGE_V if len(each.phase) > 1 else _OVER_VOLTAGE_V)
+        if each.phase[:1] in ("", argument)
+        else each
         for each in inverter.grid_voltages
     )
     return replace(inverter, grid_voltages=voltages)
 
 
 def _heat(inverter: Inverter, argument: str, _at: datetime) -> Inverter:
-    if not _concerns(inverter, argument) or inverter.temperature_c is None:
+    if not concerns(inverter, argument) or inverter.temperature_c is None:
         return inverter
     return replace(inverter, temperature_c=_HOT_C)
 
-
-_WHICH = "a serial of twelve digits, or all"
 
 FAULTS: dict[str, FaultKind] = {
     kind.name: kind
@@ -147,16 +121,18 @@ FAULTS: dict[str, FaultKind] = {
         FaultKind(
             name="inverter-silent",
             help="the inverter doesn't answer; its rows show dashes and bring no energy",
-            argument=_WHICH,
-            valid=_is_serial_or_all,
+            argument=WHICH,
+            valid=is_serial_or_all,
             change=_silence,
+            names_inverter=True,
         ),
         FaultKind(
             name="inverter-never-contacted",
             help="registered, but never heard since the ECU started: one row without a channel",
-            argument=_WHICH,
-            valid=_is_serial_or_all,
+            argument=WHICH,
+            valid=is_serial_or_all,
             change=_never_contacted,
+            names_inverter=True,
         ),
         FaultKind(
             name="channel-dead",
@@ -164,6 +140,7 @@ FAULTS: dict[str, FaultKind] = {
             argument="a panel's id such as 801000090001-3",
             valid=lambda text: _PANEL.fullmatch(text) is not None,
             change=_kill_channel,
+            names_inverter=True,
         ),
         FaultKind(
             name="over-voltage",
@@ -176,9 +153,10 @@ FAULTS: dict[str, FaultKind] = {
         FaultKind(
             name="hot-inverter",
             help=f"the inverter is at {_HOT_C:.0f} °C",
-            argument=_WHICH,
-            valid=_is_serial_or_all,
+            argument=WHICH,
+            valid=is_serial_or_all,
             change=_heat,
+            names_inverter=True,
         ),
         FaultKind(
             name="stale-sweep",
@@ -207,7 +185,7 @@ FAULTS: dict[str, FaultKind] = {
             help="pages end early, after this share of their bytes",
             argument="a share from 0 to 1",
             default="0.7",
-            valid=_is_number(0, 1),
+            valid=is_number(0, 1),
         ),
         FaultKind(
             name="odd-cells",
@@ -218,7 +196,8 @@ FAULTS: dict[str, FaultKind] = {
             name="lf-headers",
             help="answers as HTTP/1.0, header lines ending in a bare LF, without a length",
         ),
-        FaultKind(name="refuse", help="connections are refused"),
+        FaultKind(name="refuse", help="connections are refused, on all ports but this page's"),
+        FaultKind(name="web-refuse", help="connections to the web pages are refused"),
         FaultKind(name="reset", help="connections are reset once the request has come"),
         FaultKind(name="hang", help="requests are taken and never answered"),
         FaultKind(
@@ -226,14 +205,16 @@ FAULTS: dict[str, FaultKind] = {
             help="answers come this much later",
             argument="seconds",
             default="3",
-            valid=_is_number(0, 600),
+            valid=is_number(0, 600),
         ),
         FaultKind(
             name="drip",
             help="answers come byte by byte",
             argument="seconds for each byte",
             default="1",
-            valid=_is_number(0, 600),
+            valid=is_number(0, 600),
         ),
+        *GLITCHES,
+        *TCP_FAULTS,
     )
 }

@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 
 from aps_exporter.model import EcuInfo, Inverter
 from aps_exporter.simulator.clock import Clock
-from aps_exporter.simulator.faults import FAULTS, Fault, parse_fault
+from aps_exporter.simulator.faults import FAULTS, Fault, parse_fault, spoil_info
+from aps_exporter.simulator.identity import identify
 from aps_exporter.simulator.odd_cells import scatter
 from aps_exporter.simulator.pages import PageStyle, write_graph, write_home, write_table
 from aps_exporter.simulator.plant import SWEEP_S, Plant
-from aps_exporter.simulator.settings import Family, Language, SimulatorSettings
+from aps_exporter.simulator.settings import Language, SimulatorSettings
 
 __all__ = ["PATHS", "Gateway", "Shown"]
 
@@ -27,13 +28,6 @@ PATHS: dict[str, dict[str, str]] = {
 }
 """Which page stands at which path, by the family's first word."""
 
-_FIRMWARE: dict[Family, tuple[str, str]] = {
-    "cgi": ("203000099999", "V3.10.5"),
-    "php": ("203000099999", "V4.1.6"),
-    "php-dc": ("216200099999", "2.0.2"),
-    "php-3phase": ("215000099999", "C1.1.9"),
-}
-"""ECU id and version."""
 _UPLOAD_AFTER = timedelta(seconds=243)
 """From a sweep's start until the maker's cloud has it."""
 _RESTARTS_AT = timedelta(hours=1)
@@ -45,10 +39,12 @@ _REMEMBERED_SLOTS = 2 * _NIGHT_SLOTS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What the pages show."""
+    """What the ECU says."""
 
     inverters: tuple[Inverter, ...]
     info: EcuInfo
+    swept_at: datetime | None
+    """When the sweep began in which it found that, on its own clock; ``None``: none yet."""
 
 
 class Gateway:
@@ -58,6 +54,7 @@ class Gateway:
         """Raise `ValueError` for a fault that names nobody on this roof."""
         self.settings = settings
         self.clock = clock
+        self.identity = identify(settings)
         self.plant = Plant(settings, clock.now().astimezone(ZoneInfo(settings.timezone)).date())
         self.faults: tuple[Fault, ...] = ()
         self._frozen_at: datetime | None = None
@@ -110,31 +107,58 @@ class Gateway:
         zone, ahead = self._zone()
         return (at.astimezone(zone) + ahead).replace(tzinfo=None, microsecond=0)
 
+    def connected_at(self) -> datetime:
+        """Return when the ECU last reached its maker, on its own clock."""
+        uploaded = self.plant.begin(self.plant.slot(self.clock.now() - _UPLOAD_AFTER))
+        return self.wall(uploaded + _UPLOAD_AFTER)
+
     def shown(self) -> Shown:
         """Return what the pages show now."""
         self._settle()
         now = self.clock.now()
-        finished = self._finished(now)
         slot = self._shown_slot(now)
-        inverters = self._inverters(slot)
         # By night the CGI generation says 0 W beside the rows of dusk.
-        asleep = self.settings.family == "cgi" and slot != finished
-        power_w = sum(each.power_w or 0 for i in inverters for each in i.channels)
-        ecu_id, firmware = _FIRMWARE[self.settings.family]
-        return Shown(
-            inverters=inverters,
-            info=EcuInfo(
-                ecu_id=ecu_id,
-                firmware=firmware,
-                timezone=self._zone()[0].key,
-                energy_lifetime_wh=self.plant.lifetime_wh(finished, self._lost(finished)),
-                energy_today_wh=self._energy_today_wh(now),
-                power_w=0.0 if asleep else power_w,
-                inverters=len(self.plant.units),
-                inverters_online=0 if asleep else sum(each.online for each in inverters),
-                clock=None if self.settings.family == "cgi" else self.wall(now),
-            ),
+        asleep = self.settings.family == "cgi" and slot != self._finished(now)
+        said = self._say(now, slot, self.identity.firmware, asleep=asleep)
+        clock = None if self.settings.family == "cgi" else self.wall(now)
+        info = spoil_info(replace(said.info, clock=clock), self.faults, over_tcp=False)
+        return replace(said, info=info)
+
+    def told(self) -> Shown:
+        """Return what is told over TCP now: by night that nobody answers, not the rows of dusk.
+
+        It knows how well it hears its inverters, but not their DC volts.
+        """
+        self._settle()
+        now = self.clock.now()
+        slot = None if self.has("empty-table") else self._finished(now)
+        said = self._say(now, slot, self.identity.tcp_firmware)
+        info = replace(said.info, timezone=self.identity.tcp_zone or said.info.timezone)
+        levels = {unit.serial: unit.signal_level for unit in self.plant.units}
+        inverters = tuple(
+            replace(
+                each,
+                channels=tuple(replace(channel, dc_voltage_v=None) for channel in each.channels),
+                signal_ratio=levels[each.serial] / 255 if each.channels else 0.0,
+            )
+            for each in said.inverters
         )
+        info = spoil_info(info, self.faults, over_tcp=True)
+        return replace(said, inverters=inverters, info=info)
+
+    def curve(self, day: date) -> list[tuple[datetime, int]]:
+        """Return when each sweep of a day began in which an inverter answered, and its watts.
+
+        The day is one of the ECU's own clock, the times are UTC.
+        """
+        self._settle()
+        next_day = self.plant.slot(self._midnight(day + timedelta(days=1)))
+        last = min(self._finished(self.clock.now()), next_day)
+        return [
+            (self.plant.begin(slot), self.plant.power_w(slot) - self._lost_w.get(slot, 0))
+            for slot in range(self.plant.slot(self._midnight(day)) + 1, last + 1)
+            if self.plant.awake(slot)
+        ]
 
     def page(self, path: str, origin: str) -> bytes | None:
         """Write the page at a path; ``None``: there is none."""
@@ -146,8 +170,7 @@ class Gateway:
         language: Language = "chinese" if self.has("chinese") else self.settings.language
         style = PageStyle(family=self.settings.family, language=language, origin=origin)
         if name == "home":
-            uploaded = self.plant.begin(self.plant.slot(self.clock.now() - _UPLOAD_AFTER))
-            return write_home(self.shown().info, style, self.wall(uploaded + _UPLOAD_AFTER))
+            return write_home(self.shown().info, style, self.connected_at())
         return self._table(style)
 
     def _table(self, style: PageStyle) -> bytes:
@@ -162,17 +185,34 @@ class Gateway:
         return self._written[1]
 
     def _graph(self) -> bytes:
-        self._settle()
         now = self.clock.now()
-        points = [
-            (
-                int(self.plant.begin(slot).timestamp() * 1000),
-                self.plant.power_w(slot) - self._lost_w.get(slot, 0),
-            )
-            for slot in range(self._first_of_day(now), self._finished(now) + 1)
-            if self.plant.awake(slot)
-        ]
-        return write_graph(points, self._energy_today_wh(now))
+        points = self.curve(self.wall(now).date())
+        return write_graph(
+            [(int(at.timestamp() * 1000), watts) for at, watts in points],
+            self._energy_today_wh(now),
+        )
+
+    def _say(
+        self, now: datetime, slot: int | None, firmware: str, *, asleep: bool = False
+    ) -> Shown:
+        """Put together what the ECU says of a sweep."""
+        inverters = self._inverters(slot)
+        finished = self._finished(now)
+        power_w = sum(each.power_w or 0 for i in inverters for each in i.channels)
+        return Shown(
+            inverters=inverters,
+            info=EcuInfo(
+                ecu_id=self.identity.ecu_id,
+                firmware=firmware,
+                timezone=self._zone()[0].key,
+                energy_lifetime_wh=self.plant.lifetime_wh(finished, self._lost(finished)),
+                energy_today_wh=self._energy_today_wh(now),
+                power_w=0.0 if asleep else power_w,
+                inverters=len(self.plant.units),
+                inverters_online=0 if asleep else sum(each.online for each in inverters),
+            ),
+            swept_at=None if slot is None else self.wall(self.plant.begin(slot)),
+        )
 
     def _shown_slot(self, now: datetime) -> int | None:
         """Find the last sweep that an inverter answered: after a night, none since the restart."""
@@ -181,7 +221,7 @@ class Gateway:
         finished = self._finished(now)
         first = finished - _NIGHT_SLOTS
         if self.settings.family != "cgi":
-            restart = self._midnight(now) + _RESTARTS_AT
+            restart = self._midnight(self.wall(now).date()) + _RESTARTS_AT
             if restart <= self.plant.begin(finished):
                 first = self.plant.slot(restart) + 1
         if self._found is None or self._found[0] != (finished, first):
@@ -239,12 +279,11 @@ class Gateway:
         return self.plant.energy_wh(first, last, self._lost(last, first))
 
     def _first_of_day(self, now: datetime) -> int:
-        return self.plant.slot(self._midnight(now)) + 1
+        return self.plant.slot(self._midnight(self.wall(now).date())) + 1
 
-    def _midnight(self, now: datetime) -> datetime:
-        """Return when the day began on the ECU's own clock."""
+    def _midnight(self, day: date) -> datetime:
+        """Return when a day begins on the ECU's own clock."""
         zone, ahead = self._zone()
-        day: date = self.wall(now).date()
         return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC) - ahead
 
     def _zone(self) -> tuple[ZoneInfo, timedelta]:
@@ -257,7 +296,7 @@ class Gateway:
         return ZoneInfo(argument), timedelta()
 
     def _require_known(self, fault: Fault) -> None:
-        if FAULTS[fault.name].change is None or fault.name == "over-voltage":
+        if not FAULTS[fault.name].names_inverter:
             return
         panels = self.plant.groups
         known = {"all", *panels} | {unit.serial for unit in self.plant.units}

@@ -9,7 +9,7 @@ from datetime import datetime
 from html import escape
 
 from aps_exporter.model import Channel, EcuInfo, Inverter
-from aps_exporter.simulator.frame import CGI_FOOT, CGI_HEAD, HOME_CLOCK, SERVICE_MODE, php_page
+from aps_exporter.simulator.page_frame import CGI_FOOT, CGI_HEAD, HOME_CLOCK, SERVICE_MODE, php_page
 from aps_exporter.simulator.settings import Family, Language
 from aps_exporter.simulator.words import CGI_ENGLISH, PHP, Words
 
@@ -212,13 +212,16 @@ def _php_rows(
 
 
 def _php_voltage(inverter: Inverter, row: int) -> str:
-    """Write the one phase in each row, or each of three in a row of its own."""
+    """Write the one phase in each row, or each of three in a row of its own.
+
+    How a page has volts between two lines, nobody has shown: here they go by their first.
+    """
     voltages = inverter.grid_voltages
     if voltages and not voltages[0].phase:
         return _cell(_number(voltages[0].voltage_v), "V")
     if row >= len(voltages):
         return _cell(None, "V")
-    return _cell(f"{escape(voltages[row].phase)}: {_number(voltages[row].voltage_v)}", "V")
+    return _cell(f"{escape(voltages[row].phase[:1])}: {_number(voltages[row].voltage_v)}", "V")
 
 
 def _php_home(

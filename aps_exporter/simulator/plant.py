@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from aps_exporter.model import Channel, Inverter, PhaseVoltage
 from aps_exporter.simulator.energy import Ledger
+from aps_exporter.simulator.frames import RecordType
 from aps_exporter.simulator.settings import Family, KindName, SimulatorSettings
 from aps_exporter.simulator.sun import Sky, Slope, noise, unit
 
@@ -25,8 +26,10 @@ _SLOPES = (
     Slope(name="south", azimuth_deg=180, tilt_deg=35),
     Slope(name="west", azimuth_deg=265, tilt_deg=35),
 )
-_PANELS, _INVERTERS, _HERTZ, _VOLTS, _AIR, _SECOND = (index * 1000 for index in range(2, 8))
+_PANELS, _INVERTERS, _HERTZ, _VOLTS, _AIR, _SECOND, _RADIO = (n * 1000 for n in range(2, 9))
 """Streams of random numbers, apart from one another and from the sky's."""
+
+_TWO, _FOUR = ("A", "B"), ("1", "2", "3", "4")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +40,27 @@ class Kind:
     limit_w: int
     """The most that it takes from one panel."""
     serial_prefix: str
+    record: RecordType
+    """How its values are laid out over TCP."""
     phases: tuple[str, ...] = ("",)
+    """Of two letters where volts are measured between two lines, not from one to neutral."""
 
 
 KINDS: dict[KindName, Kind] = {
-    "yc500": Kind(channels=("A", "B"), limit_w=250, serial_prefix="4080"),
-    "yc600": Kind(channels=("A", "B"), limit_w=300, serial_prefix="4080"),
-    "qs1": Kind(channels=("1", "2", "3", "4"), limit_w=300, serial_prefix="8010"),
+    "yc500": Kind(channels=_TWO, limit_w=250, serial_prefix="4080", record="01"),
+    "yc600": Kind(channels=_TWO, limit_w=300, serial_prefix="4080", record="01"),
+    "ds3": Kind(channels=_TWO, limit_w=440, serial_prefix="7030", record="01"),
+    "ds3d": Kind(channels=_TWO, limit_w=500, serial_prefix="7050", record="04"),
+    "qs1": Kind(channels=_FOUR, limit_w=300, serial_prefix="8010", record="03"),
     "yc1000": Kind(
-        channels=("1", "2", "3", "4"), limit_w=250, serial_prefix="5010", phases=("A", "B", "C")
+        channels=_FOUR, limit_w=250, serial_prefix="5010", record="02", phases=("A", "B", "C")
+    ),
+    "qt2": Kind(
+        channels=_FOUR,
+        limit_w=500,
+        serial_prefix="9010",
+        record="05",
+        phases=("AB", "BC", "CA"),
     ),
 }
 USUAL_KINDS: dict[Family, tuple[KindName, ...]] = {
@@ -77,6 +92,8 @@ class Unit:
     """What each panel makes of a W/m²."""
     wakes_at: float
     """W/m² at which it starts in the morning; in the evening it lasts down to half of that."""
+    signal_level: int
+    """How well the ECU hears it, of 255."""
 
 
 class Plant:
@@ -165,6 +182,7 @@ class Plant:
                 for channel in range(len(kind.channels))
             ),
             wakes_at=7 + 6 * unit(self._seed, _INVERTERS, index),
+            signal_level=int(40 + 216 * unit(self._seed, _RADIO, index)),
         )
 
     def _powers(self, epoch_s: float) -> tuple[tuple[int, ...] | None, ...]:
@@ -200,6 +218,7 @@ class Plant:
                 ),
             )
         number = int(each.serial)
+        volts = math.sqrt(3) if len(each.kind.phases[0]) > 1 else 1
         own_load = sum(watts) / (each.kind.limit_w * len(watts))
         hertz = 50 + 0.12 * (noise(self._seed, _HERTZ, epoch_s / 600) - 0.5)
         hertz += 0.06 * (unit(self._seed, _HERTZ + 1, number) - 0.5)
@@ -217,7 +236,7 @@ class Plant:
             grid_voltages=tuple(
                 PhaseVoltage(
                     phase=phase,
-                    voltage_v=float(round(self._grid_v(index, number, epoch_s, load))),
+                    voltage_v=float(round(volts * self._grid_v(index, number, epoch_s, load))),
                 )
                 for index, phase in enumerate(each.kind.phases)
             ),

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import threading
-from collections.abc import Callable, Coroutine
-from types import TracebackType
-from typing import Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from aps_exporter.simulator.clock import Clock
@@ -15,14 +9,14 @@ from aps_exporter.simulator.control import state
 from aps_exporter.simulator.ecu_server import EcuServer, Visit
 from aps_exporter.simulator.faults import parse_fault
 from aps_exporter.simulator.gateway import Shown
+from aps_exporter.simulator.served import Served
 from aps_exporter.simulator.settings import SimulatorSettings
+from aps_exporter.simulator.tcp_server import TcpVisit
 
 __all__ = ["Simulator"]
 
-_T = TypeVar("_T")
 
-
-class Simulator:
+class Simulator(Served):
     """One simulated ECU.
 
     As a context it serves from a thread of its own, and all methods may be called from any other::
@@ -34,11 +28,15 @@ class Simulator:
 
     def __init__(self, settings: SimulatorSettings, clock: Clock | None = None) -> None:
         """Raise `ValueError` for a fault that can't be; no port is opened yet."""
+        super().__init__()
         zone = ZoneInfo(settings.timezone)
         self.clock = clock or Clock.at_local(settings.start, zone, settings.speed)
         self._server = EcuServer(settings, self.clock)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+
+    @property
+    def settings(self) -> SimulatorSettings:
+        """What is simulated."""
+        return self._server.settings
 
     @property
     def port(self) -> int:
@@ -59,6 +57,36 @@ class Simulator:
     def control_url(self) -> str:
         """The control page, which stays reachable while the ECU refuses."""
         return self._server.control_url
+
+    @property
+    def has_pages(self) -> bool:
+        """Say whether the ECU has web pages."""
+        return self._server.settings.has_pages
+
+    @property
+    def tcp_port(self) -> int | None:
+        """The port that takes commands over TCP; ``None``: there is none."""
+        return self._server.tcp.door.port if self._server.tcp else None
+
+    @property
+    def tcp_host(self) -> str | None:
+        """The address with the port that takes commands over TCP; ``None``: there is none."""
+        return self._server.tcp.door.address if self._server.tcp else None
+
+    @property
+    def tcp_visits(self) -> tuple[TcpVisit, ...]:
+        """The commands over TCP so far, the forbidden ones not among them."""
+        return tuple(self._server.tcp.visits) if self._server.tcp else ()
+
+    @property
+    def forbidden_commands(self) -> tuple[bytes, ...]:
+        """Whatever came over TCP that was none of the commands that only read."""
+        return tuple(self._server.tcp.forbidden) if self._server.tcp else ()
+
+    @property
+    def most_tcp_connections(self) -> int:
+        """The most connections to the TCP port that were open at once."""
+        return self._server.tcp.most_connections if self._server.tcp else 0
 
     @property
     def visits(self) -> tuple[Visit, ...]:
@@ -87,6 +115,14 @@ class Simulator:
 
         return self._call(look())
 
+    def told(self) -> Shown:
+        """Return what is told over TCP now."""
+
+        async def look() -> Shown:
+            return self._server.gateway.told()
+
+        return self._call(look())
+
     def state(self) -> dict[str, object]:
         """Return what ``/simulator/state`` says."""
 
@@ -99,60 +135,8 @@ class Simulator:
         """Map each panel's id to the side of the roof it lies on."""
         return self._server.gateway.plant.groups
 
-    def run(self, ready: Callable[[], None] | None = None) -> None:
-        """Serve until SIGINT or SIGTERM; `ready` is called when the ports are open.
-
-        Raises `OSError` if a port is taken.
-        """
-        asyncio.run(self._run(ready))
-
-    def __enter__(self) -> Self:
-        """Serve from a thread; raises `OSError` if a port is taken."""
-        loop = self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=loop.run_forever, name="simulated-ecu", daemon=True)
-        self._thread.start()
-        try:
-            self._call(self._server.start())
-        except BaseException:
-            # Whatever it was, the thread must not outlive it.
-            self._end()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the ports and all connections, and end the thread."""
-        self._call(self._server.stop())
-        self._end()
-
-    async def _run(self, ready: Callable[[], None] | None) -> None:
-        loop = self._loop = asyncio.get_running_loop()
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+    async def _start(self) -> None:
         await self._server.start()
-        try:
-            if ready is not None:
-                ready()
-            await stop.wait()
-        finally:
-            await self._server.stop()
 
-    def _call(self, what: Coroutine[object, object, _T]) -> _T:
-        """Run something on the server's loop, where all of its state lives."""
-        if self._loop is None:
-            what.close()
-            message = "the simulator isn't running"
-            raise RuntimeError(message)
-        return asyncio.run_coroutine_threadsafe(what, self._loop).result()
-
-    def _end(self) -> None:
-        if self._loop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
-            self._loop = None
+    async def _stop(self) -> None:
+        await self._server.stop()

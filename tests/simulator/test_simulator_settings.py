@@ -22,7 +22,15 @@ NOON = datetime(2026, 6, 21, 12, tzinfo=UTC)
     [
         ({"family": "tcp"}, "family: must be one of cgi, php, php-dc, php-3phase"),
         ({"inverters": 0}, "inverters: must be 1 to 2000"),
-        ({"kinds": ("ds3",)}, "kinds: must be some of yc500, yc600, qs1, yc1000"),
+        (
+            {"kinds": ("ds9",)},
+            "kinds: must be some of yc500, yc600, ds3, ds3d, qs1, yc1000, qt2",
+        ),
+        ({"interface": "modbus"}, "interface: must be one of web, tcp, both"),
+        (
+            {"family": "cgi", "interface": "both"},
+            "interface: an ECU of the cgi family has pages alone, so must be web",
+        ),
         ({"timezone": "Mars/Olympus"}, "timezone: 'Mars/Olympus' is not a known zone"),
         ({"timezone": "Europe"}, "timezone: 'Europe' is not a known zone"),
         ({"latitude": 91.0}, "latitude: must be -90 to 90"),
@@ -50,6 +58,8 @@ def test_settings_that_cant_be_say_so(wrong: dict[str, object], said: str) -> No
         (" page-gone = 404 ", Fault("page-gone", "404")),
         ("hang", Fault("hang")),
         ("hang=", Fault("hang")),
+        ("tcp-error", Fault("tcp-error", "02")),
+        ("tcp-wrong-length=-3", Fault("tcp-wrong-length", "-3")),
         ("inverter-silent=801000090002", Fault("inverter-silent", "801000090002")),
         ("channel-dead=801000090001-3", Fault("channel-dead", "801000090001-3")),
         ("clock-zone=+7", Fault("clock-zone", "+7")),
@@ -76,6 +86,8 @@ def test_a_fault_is_read_and_written_alike(text: str, fault: Fault) -> None:
         ("page-gone=500", "page-gone needs the status: 200 or 404 (got '500')"),
         ("clock-zone=Atlantis", "clock-zone needs hours such as +7 or -1.5, or a zone"),
         ("clock-zone=Europe", "clock-zone needs hours such as +7 or -1.5, or a zone"),
+        ("tcp-error=2", "tcp-error needs the status of two digits (got '2')"),
+        ("tcp-offline=gone", "tcp-offline needs one of zeroed, zero-celsius, old-values, never"),
         ("hang=3", "hang takes nothing behind it (got '3')"),
     ],
 )
@@ -87,7 +99,14 @@ def test_a_fault_that_cant_be_says_what_would_be_right(text: str, said: str) -> 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("fault", ["inverter-silent=801000099999", "channel-dead=801000090001-9"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "inverter-silent=801000099999",
+        "channel-dead=801000090001-9",
+        "tcp-unknown-type=801000090099",
+    ],
+)
 def test_a_fault_must_name_somebody_on_the_roof(fault: str) -> None:
     """A serial or panel that the roof hasn't is refused, with those that it has."""
     with pytest.raises(ValueError, match=f"^{fault}: there is no such .* only 801000090001-1, "):
