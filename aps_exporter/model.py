@@ -46,7 +46,8 @@ class PhaseVoltage:
     """The grid voltage on one AC line."""
 
     phase: str
-    """``A``, ``B`` or ``C`` on three-phase inverters, else empty."""
+    """``A``, ``B`` or ``C`` on three-phase inverters, ``AB``, ``BC`` or ``CA`` where it is the
+    voltage between two lines (QT2 over TCP), else empty."""
     voltage_v: float
 
 

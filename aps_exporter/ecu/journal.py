@@ -25,18 +25,27 @@ class Journal:
     _gone_since: float | None = field(default=None, init=False)
     _said: dict[str, str | None] = field(default_factory=dict, init=False)
 
-    def failed(self, error: EcuError, monotonic: float) -> None:
-        """Say that the ECU went, if it was there."""
+    def failed(self, error: EcuError, monotonic: float, *, resting: bool = False) -> None:
+        """Say that the ECU went, if it was there; one that is known to rest now is no cause."""
         if self._gone_since is None:
             self._gone_since = monotonic
-            log.warning("ECU %s is gone: %s", self.ecu, error)
+            level = logging.INFO if resting else logging.WARNING
+            log.log(level, "ECU %s is gone: %s", self.ecu, error)
 
-    def succeeded(self, reading: Reading, monotonic: float) -> None:
-        """Say that the ECU is back, and what is new and odd about its pages."""
+    def succeeded(self, reading: Reading, monotonic: float, *, detour: str | None = None) -> None:
+        """Say that the ECU is back, and what is new and odd about what it says.
+
+        `detour`: why its pages were not used, though they are what should be.
+        """
         if self._gone_since is not None:
             log.info("ECU %s is back after %s", self.ecu, span(monotonic - self._gone_since))
             self._gone_since = None
-        self._change("home", _home_notice(reading), "its home page can be read again")
+        self._change(
+            "detour",
+            detour and f"it is read over TCP, as its pages can't be: {detour}",
+            "its pages can be read again, and are",
+        )
+        self._change("home", _home_notice(reading), f"its {_home(reading)} can be read again")
         self._change("clock", clock_notice(reading), "its clock and zone agree")
         if reading.inverters:  # an empty table at night is not yet a report
             self._change("stale", stale_notice(reading), "it reports again")
@@ -73,7 +82,11 @@ def span(seconds: float) -> str:
 
 
 def _home_notice(reading: Reading) -> str | None:
-    return reading.home_error and f"its home page can't be read: {reading.home_error}"
+    return reading.home_error and f"its {_home(reading)} can't be read: {reading.home_error}"
+
+
+def _home(reading: Reading) -> str:
+    return "home page" if reading.interface != "tcp" else "answer about itself"
 
 
 def clock_notice(reading: Reading) -> str | None:

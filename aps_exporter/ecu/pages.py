@@ -20,7 +20,7 @@ from aps_exporter.ecu.rows import Layout, TableReader
 from aps_exporter.errors import EcuPageError
 from aps_exporter.model import EcuInfo, Table, UnreadableCell
 
-__all__ = ["parse_home", "parse_table"]
+__all__ = ["headings", "parse_home", "parse_table"]
 
 # Headings of the table page. English ones are on captured pages; the Chinese ones were read in the
 # vendor's published source, where no heading for the id was found: it is the first one not known.
@@ -93,6 +93,20 @@ def parse_table(body: bytes) -> Table:
                 _require_closed(body)
                 layout = Layout(columns=columns, width=len(row))
                 return TableReader(layout).read(_laid_out(rows, layout))
+    raise _no_table(body)
+
+
+def headings(body: bytes) -> tuple[tuple[str, str | None], ...]:
+    """Say which heading of the table page is taken for which column; ``None``: for none.
+
+    Raises `EcuPageError` when the page holds no such table.
+    """
+    for table in _document(body).iter("table"):
+        for row in _rows(table):
+            texts = _texts(row)
+            if (columns := _columns(texts)) is not None:
+                names = {position: name for name, position in columns.items()}
+                return tuple((text, names.get(at)) for at, text in enumerate(texts))
     raise _no_table(body)
 
 

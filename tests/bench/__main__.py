@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from itertools import chain
 
+from tests.bench.frames import measure_frames
 from tests.bench.parsing import measure_parsing
 from tests.bench.report import Row, table
 from tests.bench.serving import (
@@ -29,6 +30,7 @@ def _arguments() -> argparse.Namespace:
 def _measurements(*, quick: bool, scrapes: int) -> Iterator[Row]:
     return chain(
         measure_parsing(quick=quick),
+        measure_frames(quick=quick),
         measure_scrapes(quick=quick, scrapes=scrapes),
         measure_start(quick=quick),
         measure_clients(quick=quick),

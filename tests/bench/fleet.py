@@ -18,7 +18,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.bench.fleet_ecus import ecu_address
-from tests.bench.programs import PATIENCE_S, free_port, start_fleet_ecus, start_program
+from tests.bench.programs import (
+    PATIENCE_S,
+    Process,
+    free_port,
+    start_fleet_ecus,
+    start_program,
+)
 from tests.bench.report import Row, at_most, note, table
 
 PANELS = 20
@@ -31,12 +37,15 @@ scrape_configs:
 
 
 def measure_fleet(*, ecus: int, interval_s: int, delay_s: float, minutes: float) -> Iterator[Row]:
-    """Run everything for a while, and say how it went."""
+    """Run everything for a while, and say how it went.
+
+    The ECUs have news at every fifth scrape, as they do at one scrape a minute.
+    """
     program = shutil.which("prometheus")
     assert program, "needs the program prometheus"
     with (
         tempfile.TemporaryDirectory() as name,
-        start_fleet_ecus(PANELS, delay_s) as (simulator, ecu_port),
+        start_fleet_ecus(PANELS, delay_s, 5 * interval_s) as (simulator, ecu_port),
     ):
         folder = Path(name)
         exporter_port, prometheus_port = free_port(), free_port()
@@ -59,9 +68,10 @@ def measure_fleet(*, ecus: int, interval_s: int, delay_s: float, minutes: float)
             "--state-dir",
             str(folder / "state"),
             "--log-level",
-            "warning",
+            "error",
+            log=folder / "exporter.log",
         ) as exporter:
-            _wait(f"http://{exporter_address}/-/ready")
+            _wait(f"http://{exporter_address}/-/ready", exporter, folder / "exporter.log")
             yield note(f"{ecus} ECUs: start to ready", time.monotonic() - began, " s")
             yield note("resident memory before the first scrape", exporter.resident_mib, " MiB")
             with start_program(
@@ -70,9 +80,10 @@ def measure_fleet(*, ecus: int, interval_s: int, delay_s: float, minutes: float)
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{prometheus_port}",
                 "--log.level=error",
+                log=folder / "prometheus.log",
             ) as prometheus:
                 url = f"http://127.0.0.1:{prometheus_port}"
-                _wait(f"{url}/-/ready")
+                _wait(f"{url}/-/ready", prometheus, folder / "prometheus.log")
                 time.sleep(interval_s * 1.5)  # all targets found, and each scraped once
                 processes = {"exporter": exporter, "Prometheus": prometheus, "ECUs": simulator}
                 before = {who: each.cpu_s for who, each in processes.items()}
@@ -87,6 +98,7 @@ def measure_fleet(*, ecus: int, interval_s: int, delay_s: float, minutes: float)
                 scrapes = ecus * elapsed_s / interval_s
                 cost_ms = 1000 * (exporter.cpu_s - before["exporter"]) / scrapes
                 yield note("the exporter's processor time per scrape", cost_ms, " ms")
+                yield note("the exporter's threads", exporter.threads, "")
                 yield note("the exporter's resident memory", exporter.resident_mib, " MiB")
                 yield note("Prometheus's resident memory", prometheus.resident_mib, " MiB")
 
@@ -136,13 +148,14 @@ def _value(url: str, promql: str) -> float:
     return float(result[0]["value"][1]) if result else 0.0
 
 
-def _wait(url: str) -> None:
-    """Wait until something answers."""
+def _wait(url: str, program: Process, log: Path) -> None:
+    """Wait until a program answers."""
     end = time.monotonic() + 4 * PATIENCE_S
     while True:
         try:
             urllib.request.urlopen(url).close()  # noqa: S310 - our own program
         except OSError:
+            assert program.running, log.read_text()
             assert time.monotonic() < end, f"{url} does not answer"
             time.sleep(0.05)
         else:

@@ -1,7 +1,8 @@
 """Thousands of ECUs in one process, each at a loopback address of its own.
 
-Run as a program: ``python -m tests.bench.fleet_ecus 20 1.0`` serves ECUs of 20 panels at every
-address of 127.0.0.0/8, thinks for 1 s about each page, and prints the port they share.
+Run as a program: ``python -m tests.bench.fleet_ecus 20 1.0 300`` serves ECUs of 20 panels at every
+address of 127.0.0.0/8, thinks for 1 s about each page, has news every 300 s, and prints the port
+they share.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ from typing import cast
 
 from tests.bench.pages import Pages, write_pages
 
-SWEEP_S = 300
 SWEEPS = 24
-"""Written beforehand: they last two hours."""
+"""Written beforehand, around now."""
 _HEAD = (
     b"HTTP/1.1 %b\r\nContent-type: text/html\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
 )
@@ -32,15 +32,16 @@ def ecu_address(number: int) -> str:
 class _Roofs:
     """What each ECU shows, by its address."""
 
-    def __init__(self, panels: int) -> None:
+    def __init__(self, panels: int, sweep_s: float) -> None:
         self._sweeps = write_pages("php", panels, SWEEPS)
-        self._began = time.monotonic() - SWEEPS // 2 * SWEEP_S
+        self._sweep_s = sweep_s
+        self._began = time.monotonic() - SWEEPS // 2 * sweep_s
 
     def page(self, path: bytes, address: str) -> bytes | None:
         """Give the page that an ECU shows now; the ECUs' sweeps are spread over time."""
         number = int.from_bytes(socket.inet_aton(address)[1:])
-        elapsed_s = time.monotonic() - self._began + number % SWEEP_S
-        shown = self._sweeps[min(int(elapsed_s / SWEEP_S), SWEEPS - 1)]
+        elapsed_s = time.monotonic() - self._began + number % 300 / 300 * self._sweep_s
+        shown = self._sweeps[min(int(elapsed_s / self._sweep_s), SWEEPS - 1)]
         body = _PAGES[path](shown) if path in _PAGES else None
         return body and body.replace(_SERIALS, b"80%06d" % (number % 1_000_000))
 
@@ -82,8 +83,8 @@ class _Ecu(asyncio.Protocol):
         transport.close()
 
 
-async def _serve(panels: int, delay_s: float) -> None:
-    roofs = _Roofs(panels)
+async def _serve(panels: int, delay_s: float, sweep_s: float) -> None:
+    roofs = _Roofs(panels, sweep_s)
     server = await asyncio.get_running_loop().create_server(
         lambda: _Ecu(roofs, delay_s), "0.0.0.0", 0, backlog=4096
     )
@@ -93,4 +94,4 @@ async def _serve(panels: int, delay_s: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1]), float(sys.argv[2])))
+    asyncio.run(_serve(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])))

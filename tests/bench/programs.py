@@ -97,12 +97,22 @@ class Process:
     pid: int
 
     @property
+    def running(self) -> bool:
+        """Say whether it hasn't ended."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+    @property
     def resident_mib(self) -> float:
         """The memory that it has now."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         found = re.search(r"VmRSS:\s+(\d+) kB", status)
         assert found
         return int(found[1]) / 1024
+
+    @property
+    def threads(self) -> int:
+        """How many threads it has now."""
+        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
 
     @property
     def cpu_s(self) -> float:
@@ -121,17 +131,21 @@ class Exporter(Process):
 
 
 @contextlib.contextmanager
-def start_program(program: str, *options: str) -> Iterator[Process]:
-    """Run a program; `aps-exporter` is ours."""
+def start_program(program: str, *options: str, log: Path) -> Iterator[Process]:
+    """Run a program that writes its log to a file; `aps-exporter` is ours."""
     ours = [sys.executable, "-m", "aps_exporter"]
-    with _process([*(ours if program == "aps-exporter" else [program]), *options]) as process:
+    command = [*(ours if program == "aps-exporter" else [program]), *options]
+    with log.open("w") as stderr, _process(command, stderr=stderr.fileno()) as process:
         yield Process(pid=process.pid)
 
 
 @contextlib.contextmanager
-def start_fleet_ecus(panels: int, delay_s: float) -> Iterator[tuple[Process, int]]:
+def start_fleet_ecus(
+    panels: int, delay_s: float, sweep_s: float
+) -> Iterator[tuple[Process, int]]:
     """Run `fleet_ecus`; give the process and the port of all its ECUs."""
-    command = [sys.executable, "-m", "tests.bench.fleet_ecus", str(panels), str(delay_s)]
+    options = [str(number) for number in (panels, delay_s, sweep_s)]
+    command = [sys.executable, "-m", "tests.bench.fleet_ecus", *options]
     with _process(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         yield Process(pid=process.pid), int(process.stdout.readline())

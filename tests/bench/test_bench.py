@@ -12,6 +12,7 @@ TOPICS = (
     "parsing 20 panels, cgi",
     "to bare lxml.etree on 200 panels, php-dc",
     "faster than html.parser on 200 panels, php-3phase",
+    "parsing a reply of 100 inverters, QS1",
     "scrape, 20 panels, same sweep each time",
     "scrape, 20 panels, new sweep each time",
     "beyond the ECU's own time",

@@ -17,6 +17,7 @@ import pytest
 
 from aps_exporter.deadline import Deadline
 from aps_exporter.ecu.poller import Poller
+from aps_exporter.ecu.web_interface import WebInterface
 from aps_exporter.errors import EcuError, EcuPageError, EcuTimeoutError, EcuUnreachableError
 from aps_exporter.model import Reading
 
@@ -72,13 +73,13 @@ class Ecu:
         max_age_s: float = 0.0,
     ) -> Poller:
         """Make a poller of this ECU, which shares nothing but overlapping reads."""
+        pages = WebInterface(base_url=BASE, path=path, fetch=self.fetch, now=lambda: self.now)
         return Poller(
-            base_url=BASE,
-            path=path,
+            name="ecu.test",
+            interface=pages,
             timezone=timezone,
             timeout_s=timeout_s,
             max_age_s=max_age_s,
-            fetch=self.fetch,
             now=lambda: self.now,
             monotonic=lambda: self.monotonic,
         )
@@ -670,7 +671,8 @@ def test_a_drip_is_a_timeout_of_the_whole_poll() -> None:
     with listener:
         thread.start()
         host = f"127.0.0.1:{listener.getsockname()[1]}"
-        poller = Poller(base_url=f"http://{host}", timeout_s=0.5)
+        pages = WebInterface(base_url=f"http://{host}", now=lambda: WARSAW_AT_12_30_05)
+        poller = Poller(name=host, interface=pages, timeout_s=0.5)
         began = time.monotonic()
         assert status(poller, 0.2) == "timeout"
         assert time.monotonic() - began < 0.5
