@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from aps_exporter.deadline import Deadline
 from aps_exporter.ecu.poller import Poller
+from aps_exporter.ecu.web_interface import WebInterface
 from aps_exporter.errors import EcuPageError
 from aps_exporter.metrics.collector import EcuCollector
 from aps_exporter.simulator.clock import Clock
@@ -67,10 +68,11 @@ class Days:
 
     def restart_exporter(self) -> None:
         """Forget what is kept in memory only."""
+        pages = WebInterface(base_url=WORLD, fetch=self._fetch, now=self._clock.now)
         poller = Poller(
-            base_url=WORLD,
+            name=WORLD,
+            interface=pages,
             max_age_s=0,
-            fetch=self._fetch,
             now=self._clock.now,
             monotonic=lambda: self._elapsed_s,
         )
