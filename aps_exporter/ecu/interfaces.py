@@ -70,6 +70,13 @@ class EcuInterface(Protocol):
         """Say whether this is the hour at which it is known not to answer."""
 
 
+class Pages(EcuInterface, Protocol):
+    """An interface of which one can tell whether it is there at all."""
+
+    def listens(self, deadline: Deadline) -> None:
+        """Find out whether there is a web server, however slow; raises `EcuError` if not."""
+
+
 @dataclass(slots=True, kw_only=True)
 class WebThenTcp:
     """The pages as long as there are any, else TCP, within the same poll.
@@ -79,7 +86,7 @@ class WebThenTcp:
     never there. Then TCP is remembered, and the pages are looked for now and then.
     """
 
-    web: EcuInterface
+    web: Pages
     tcp: EcuInterface
     monotonic: Callable[[], float] = time.monotonic
     _seen: float = field(default=-math.inf, init=False)
@@ -89,15 +96,19 @@ class WebThenTcp:
     _due: float = field(default=0.0, init=False)
     """When the pages are to be looked for again."""
     _pause_s: float = field(default=FIRST_PAUSE_S, init=False)
-    _halve: bool = field(default=True, init=False)
-    """Whether pages that we don't know get half of the time only, so that TCP can be tried."""
+    _answered: bool = field(default=False, init=False)
+    """Whether anybody ever listened there: who did is slow when it is silent, and not absent."""
 
     def poll(self, deadline: Deadline, patience: Deadline) -> Answer:
         """Poll the interface that works, and the other one if it doesn't; raises `EcuError`."""
         if self._detour is not None and self.monotonic() < self._due:
             return self._tcp_first(deadline, patience)
         try:
-            return self._ask_web(self._share(deadline), patience)
+            half = Deadline.after(deadline.remaining() / 2)
+            if not self._answered:
+                self.web.listens(half)
+                self._answered = True
+            return self._ask_web(deadline if self._detour is None else half, patience)
         except EcuError as error:
             if not self._gives_way(error):
                 raise
@@ -127,14 +138,12 @@ class WebThenTcp:
 
     def _tcp_instead(self, web_error: EcuError, deadline: Deadline, patience: Deadline) -> Answer:
         if deadline.remaining() == 0:
-            self._halve = True
             raise web_error
         try:
             answer = self.tcp.poll(deadline, patience)
         except TargetError as error:
             raise web_error from error  # a stranger's target, whose TCP port isn't allowed
         except EcuError as error:
-            self._halve = False
             if self._detour is not None:
                 raise _joined(error, f"{error}; its pages: {web_error}") from error
             cause = error.__cause__ or error  # who may not even have this port needs no advice
@@ -144,7 +153,6 @@ class WebThenTcp:
                 if str(cause) == str(web_error)
                 else f"{web_error}; over TCP: {cause}",
             ) from web_error
-        self._halve = True
         self._detour, self._due = str(web_error), self.monotonic() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         return replace(answer, detour=self._detour)
@@ -154,20 +162,13 @@ class WebThenTcp:
         self._seen, self._detour, self._pause_s = self.monotonic(), None, FIRST_PAUSE_S
         return answer
 
-    def _share(self, deadline: Deadline) -> Deadline:
-        """Give the pages all the time there is if they are known, or TCP has just failed."""
-        known = self._detour is None and self._seen > -math.inf
-        if known or not self._halve:
-            return deadline
-        return Deadline.after(deadline.remaining() / 2)
-
     def _gives_way(self, error: EcuError) -> bool:
         """Say whether the pages are gone or were never there, as far as this error tells."""
         if self._detour is not None or error.status in ("page_gone", "page_unrecognised"):
             return True
         if error.status == "unreachable":
             return self.monotonic() - self._seen >= LOST_S
-        return error.status == "timeout" and self._seen == -math.inf
+        return error.status == "timeout" and not self._answered
 
 
 def _telling(web_error: EcuError, tcp_error: EcuError) -> EcuError:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -20,18 +21,19 @@ from aps_exporter.ecu.journal import Journal
 from aps_exporter.ecu.web import LATE
 from aps_exporter.errors import EcuError, EcuTimeoutError
 from aps_exporter.model import EcuInfo, Reading
+from aps_exporter.workers import Run, in_new_thread
 
 __all__ = ["Poller"]
 
 MARGIN: Final = 0.1
-"""Part of the timeout that is left for the answer when what is only nice to have hangs."""
+"""Part of the time that is left for the answer when what is only nice to have hangs."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Poller:
     """Reads one ECU.
 
-    Each poll runs in a thread of its own with `timeout_s` for everything, so that a reader with
+    Each poll runs in another thread with `timeout_s` for everything, so that a reader with
     less patience leaves without hurting the others, and nothing an ECU or a name server does keeps
     a reader beyond its deadline.
     """
@@ -49,6 +51,8 @@ class Poller:
     monotonic: Callable[[], float] = time.monotonic
     talking: threading.Lock = field(default_factory=threading.Lock)
     """Held by whoever asks the ECU: one at a time, also of those that share its address."""
+    run: Run = in_new_thread
+    """Has a poll made in another thread."""
     shared: int = field(default=0, init=False)
     """Reads that were answered with another reader's poll."""
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -79,7 +83,7 @@ class Poller:
                 self.shared += 1
             else:
                 running = Future()
-                threading.Thread(target=self._run, args=(running, deadline), daemon=True).start()
+                self.run(partial(self._run, running, deadline))
                 self._running = running  # only now: a thread that can't start leaves nothing behind
         try:
             return running.result(deadline.remaining())
@@ -121,7 +125,8 @@ class Poller:
         """Make a reading, and say why it is not from where it should be, if so."""
         started = self.monotonic()
         # What is only nice to have, and hangs, must not take the table along with it.
-        patience = Deadline(min(deadline.at, reader.at) - self.timeout_s * MARGIN)
+        whole = Deadline(min(deadline.at, reader.at))
+        patience = Deadline(whole.at - whole.remaining() * MARGIN)
         answer = self.interface.poll(deadline, patience)
         return self._judged(answer, started), answer.detour
 

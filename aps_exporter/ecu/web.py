@@ -23,7 +23,7 @@ from aps_exporter.deadline import Deadline
 from aps_exporter.ecu.addresses import Resolve, connect, resolve
 from aps_exporter.errors import EcuError, EcuPageError, EcuTimeoutError, EcuUnreachableError
 
-__all__ = ["BODY_CAP", "LATE", "Fetch", "fetch", "make_fetch"]
+__all__ = ["BODY_CAP", "LATE", "Fetch", "Knock", "fetch", "knock", "make_fetch", "make_knock"]
 
 Fetch = Callable[[str, Deadline], bytes]
 """Takes a URL and a deadline; returns the body of a page or raises `EcuError`.
@@ -57,13 +57,9 @@ def make_fetch(resolve: Resolve) -> Fetch:
 
 def _fetch(resolve: Resolve, url: str, deadline: Deadline) -> bytes:
     """GET one page and close the connection."""
+    host, port = _place(url)
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or 80
-    except ValueError as error:
-        raise EcuUnreachableError(f"the ECU's address is none: {url}") from error
-    try:
-        request = _request(urlunsplit(parts._replace(scheme="", netloc="")))
+        request = _request(urlunsplit(urlsplit(url)._replace(scheme="", netloc="")))
         sock = connect(resolve(host, port), deadline)
         with closing(_Line(host, port, timeout=sock.gettimeout())) as line:
             line.sock = sock
@@ -76,6 +72,36 @@ def _fetch(resolve: Resolve, url: str, deadline: Deadline) -> bytes:
 
 fetch: Final = make_fetch(resolve)
 """Fetches pages from the ECUs of the configuration."""
+
+Knock = Callable[[str, Deadline], None]
+"""Takes a URL and a deadline; raises `EcuError` unless somebody listens there."""
+
+
+def make_knock(resolve: Resolve) -> Knock:
+    """Make what finds out whether somebody listens, among those that `resolve` finds."""
+    return partial(_knock, resolve)
+
+
+def _knock(resolve: Resolve, url: str, deadline: Deadline) -> None:
+    """Connect, and hang up."""
+    host, port = _place(url)
+    try:
+        connect(resolve(host, port), deadline).close()
+    except OSError as error:
+        raise _translated(error, deadline) from error
+
+
+knock: Final = make_knock(resolve)
+"""Knocks at the ECUs of the configuration."""
+
+
+def _place(url: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 80
+    except ValueError as error:
+        raise EcuUnreachableError(f"the ECU's address is none: {url}") from error
+    return parts.hostname or "", port
 
 
 @lru_cache(maxsize=64)

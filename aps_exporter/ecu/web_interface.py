@@ -10,7 +10,7 @@ from typing import Final
 from aps_exporter.deadline import Deadline
 from aps_exporter.ecu.interfaces import Answer
 from aps_exporter.ecu.pages import parse_home, parse_table
-from aps_exporter.ecu.web import Fetch, fetch
+from aps_exporter.ecu.web import Fetch, Knock, fetch, knock
 from aps_exporter.errors import EcuError, EcuPageError
 from aps_exporter.model import EcuInfo, Interface, Table
 
@@ -31,6 +31,7 @@ class WebInterface:
     path: str | None = None
     """The table page; found by itself when ``None``."""
     fetch: Fetch = fetch
+    knock: Knock = knock
     _found_path: str | None = field(default=None, init=False)
     _last_table: tuple[bytes, Table] | None = field(default=None, init=False)
     """The table page and what it says; most polls find the page of the one before."""
@@ -43,7 +44,7 @@ class WebInterface:
         self._up = True
         read_at = self.now()
         interface: Interface = "cgi" if path.startswith("/cgi-bin/") else "php"
-        ecu, home_error = self._read_home(interface, Deadline(min(deadline.at, patience.at)))
+        ecu, home_error = self._read_home(interface, patience)
         return Answer(
             source=self.base_url + path,
             interface=interface,
@@ -56,6 +57,11 @@ class WebInterface:
     def day_curve(self, deadline: Deadline) -> bytes:
         """Get the JSON of today's power curve, which php ECUs keep; raises `EcuError`."""
         return self.fetch(self.base_url + CURVE_PATH, deadline)
+
+    def listens(self, deadline: Deadline) -> None:
+        """Find out whether there is a web server, however slow; raises `EcuError` if not."""
+        self._up = False
+        self.knock(self.base_url, deadline)
 
     def up(self) -> Mapping[str, bool]:
         """Say whether the table page could be read, the last time it was asked for."""

@@ -157,6 +157,22 @@ def test_an_ecu_whose_pages_vanish_is_followed_to_tcp_and_back(
     assert poller.interfaces_up() == {"web": True, "tcp": True}
 
 
+def test_an_ecu_that_loses_everything_is_found_by_what_returns_first(make_roof: MakeRoof) -> None:
+    """Pages gone, then TCP too: the poll after the pages' return is answered by them."""
+    roof = make_roof()
+    poller = roof.poller()
+    read(poller)
+    roof.ecu.switch_on("page-gone")
+    assert read(poller).interface == "tcp"
+    roof.ecu.switch_on("tcp-refuse")
+    roof.wait(61)
+    assert isinstance(attempt(poller), EcuError)
+    assert poller.interfaces_up() == {"web": False, "tcp": False}
+    roof.ecu.switch_off("page-gone")
+
+    assert read(poller).interface == "php"
+
+
 @pytest.mark.parametrize("kind", ["ds3", "ds3d", "yc600", "qs1", "yc1000", "qt2"])
 def test_both_interfaces_tell_the_same(make_roof: MakeRoof, kind: str) -> None:
     """One sweep, read by page and over TCP: the same inverters, but for what either lacks."""
