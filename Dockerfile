@@ -5,7 +5,8 @@ COPY aps_exporter aps_exporter
 # The environment gets no pip of its own: what isn't there needs no updates.
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
     && python -m venv --without-pip /opt/aps-exporter \
-    && pip --python /opt/aps-exporter/bin/python install --no-cache-dir /wheels/*.whl
+    && pip --python /opt/aps-exporter/bin/python install --no-cache-dir \
+        "$(ls /wheels/*.whl)[web-config]"
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="aps-exporter" \

@@ -10,10 +10,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from aps_exporter import healthcheck
+from aps_exporter.web.entrance import Entrance
+from aps_exporter.web.server import ServerThread
+from tests.web.secured import HASH, TLS, Authority, hello, secured
 
 
 class _Health(BaseHTTPRequestHandler):
@@ -85,7 +89,7 @@ def test_healthy(start: Start, host: str, listen: str) -> None:
 
 
 def test_an_ill_exporter(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
-    """Any status but 200 is a failure, and the log says which."""
+    """A status that says that something is wrong is a failure, and the log says which."""
     listen = f"127.0.0.1:{start('127.0.0.1', _Ill)}"
 
     assert healthcheck.main({healthcheck.LISTEN_VARIABLE: listen}) == 1
@@ -128,3 +132,69 @@ def test_the_default_port(capsys: pytest.CaptureFixture[str]) -> None:
     healthcheck.main({})
 
     assert capsys.readouterr().out.startswith("[::]:10025: ")
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Make a function that serves behind a web configuration, and gives the address."""
+    authority = Authority(tmp_path)
+    with contextlib.ExitStack() as servers:
+
+        def start_(text: str, then: str | None = None) -> str:
+            file = authority.folder / "web.yml"
+            server = servers.enter_context(secured(file, text))
+            if then is not None:
+                file.write_text(then)
+            return f"127.0.0.1:{server.port}"
+
+        yield start_
+
+
+OVER_TLS = f"tls_server_config: {{{TLS}"
+CLIENTS = f"{OVER_TLS}, client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem"
+PASSWORDS = f"basic_auth_users: {{alice: '{HASH}'}}"
+CERTIFICATE = "only clients with a certificate are let in"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (f"{OVER_TLS}}}", "200"),
+        (f"{OVER_TLS}, min_version: TLS13}}", "200"),
+        (PASSWORDS, "401"),
+        (f"{OVER_TLS}}}\n{PASSWORDS}", "401"),
+        (f"{CLIENTS}}}", CERTIFICATE),
+        (f"{CLIENTS}, max_version: TLS12}}", CERTIFICATE),
+        (f"{CLIENTS}}}\n{PASSWORDS}", CERTIFICATE),
+    ],
+    ids=["TLS", "TLS 1.3", "password", "both", "certificate", "in TLS 1.2", "all three"],
+)
+def test_an_exporter_with_a_web_configuration(
+    secure: Callable[..., str], capsys: pytest.CaptureFixture[str], text: str, answer: str
+) -> None:
+    """Who speaks TLS, or asks who we are, is well."""
+    listen = secure(text)
+
+    assert healthcheck.main({healthcheck.LISTEN_VARIABLE: listen}) == 0
+    assert capsys.readouterr().out == f"{listen}: {answer}\n"
+
+
+@pytest.mark.parametrize("text", [f"{OVER_TLS}}}", PASSWORDS, f"{CLIENTS}}}"])
+def test_a_broken_web_configuration(secure: Callable[..., str], text: str) -> None:
+    """Whoever serves nobody because of it is ill."""
+    listen = secure(text, then="broken: true")
+
+    assert healthcheck.main({healthcheck.LISTEN_VARIABLE: listen}) == 1
+
+
+@pytest.mark.parametrize("scheme", ["plain", "TLS"])
+def test_a_socket_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """An exporter that listens on a socket file first is asked there."""
+    monkeypatch.chdir(tmp_path)
+    Authority(tmp_path)
+    (tmp_path / "web.yml").write_text("" if scheme == "plain" else f"{OVER_TLS}}}")
+    entrance = Entrance(addresses=["unix:aps.sock"], config_file=Path("web.yml"))
+    environ = {healthcheck.LISTEN_VARIABLE: "unix:aps.sock"}
+    with ServerThread(hello, entrance):
+        assert healthcheck.main(environ) == 0
+    assert healthcheck.main(environ) == 1

@@ -40,6 +40,8 @@ def connection_limit() -> int:
 class Limits:
     """How long clients may take, in seconds, and how many there may be."""
 
+    handshake_s: float = 5.0
+    """For TLS to be agreed on."""
     request_s: float = 10.0
     """From the first byte of a request, or from connecting, to the last byte of the request."""
     send_s: float = 30.0
@@ -48,6 +50,8 @@ class Limits:
     """Between two requests on one connection; longer than most scrape intervals."""
     stop_s: int = 5
     """For what is running when the server is told to stop."""
+    farewell_s: float = 0.5
+    """Then, for a client without a request to take leave, which TLS asks of both sides."""
     connections: int = field(default_factory=connection_limit)
 
 
@@ -76,12 +80,18 @@ class Connections(ServerState):
         idle = (connection for connection in self._by_last_use if connection.idle)
         for connection in list(itertools.islice(idle, count)):
             self.forget(connection)
-            connection.transport.abort()
+            connection.drop()
+
+    def drop_handshakes(self) -> None:
+        """Close every connection on which TLS isn't agreed on yet; uvicorn knows the others."""
+        for connection in list(self._by_last_use):
+            if connection not in self.connections:
+                connection.drop()
 
     def drop_all(self) -> None:
         """Close every connection at once, unsent answers or not."""
         for connection in self._by_last_use:
-            connection.transport.abort()
+            connection.drop()
 
 
 class GuardedProtocol(H11Protocol):
@@ -100,6 +110,10 @@ class GuardedProtocol(H11Protocol):
         limits = server_state.limits
         self._request_fuse = _Fuse(self, limits.request_s)
         self._send_fuse = _Fuse(self, limits.send_s)
+        self._farewell_fuse = _Fuse(self, limits.farewell_s)
+
+        self.wire: asyncio.Transport | None = None
+        """What the bytes go through in the end; TLS sets it before hands are shaken."""
 
     @property
     def idle(self) -> bool:
@@ -109,8 +123,10 @@ class GuardedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Start the clock: a request has to come."""
         super().connection_made(transport)
-        # Any unsent byte counts as a client that is slow to read, see `pause_writing`.
-        transport.set_write_buffer_limits(high=0)
+        self.wire = self.wire or transport
+        # More unsent than a byte counts as a client that is slow to read, see `pause_writing`;
+        # with 0 asyncio's TLS would take itself for full while it is empty.
+        transport.set_write_buffer_limits(high=1)
         self._all.use(self)
         self._request_fuse.light()
 
@@ -137,9 +153,25 @@ class GuardedProtocol(H11Protocol):
         super().resume_writing()
         self._send_fuse.put_out()
 
+    def drop(self) -> None:
+        """Close at once, unsent answers or not.
+
+        asyncio's TLS can't be relied on for that: closed twice, it no longer knows its connection.
+        """
+        if self.wire is not None:
+            self.wire.abort()
+
+    def shutdown(self) -> None:
+        """Close once all is said, and without waiting long for the client to agree."""
+        if not self.transport.is_closing():
+            super().shutdown()
+        if self.idle and not self.flow.write_paused:
+            self._farewell_fuse.light()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything, timers included."""
         self._all.forget(self)
+        self._farewell_fuse.put_out()
         self._request_fuse.put_out()
         self._send_fuse.put_out()
         self._unset_keepalive_if_required()
@@ -166,7 +198,7 @@ class _Fuse:
         """Start; one that burns already goes on burning."""
         if self._timer is None:
             connection = self._connection
-            self._timer = connection.loop.call_later(self._seconds, connection.transport.abort)
+            self._timer = connection.loop.call_later(self._seconds, connection.drop)
 
     def put_out(self) -> None:
         """Stop, if it burns."""

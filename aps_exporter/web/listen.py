@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from aps_exporter.errors import ConfigError
+from aps_exporter.web.unix_socket import listen_on_path
 
 __all__ = ["BACKLOG", "listen", "url_of"]
 
 BACKLOG = 1024
 """Connections that the kernel keeps for us until we accept them."""
 
+UNIX = "unix:"
 _ADDRESS = re.compile(r"(\[(?P<v6>[^\[\]]*)\]|(?P<name>[^:\[\]]*)):(?P<port>\d{1,5})", re.ASCII)
 HIGHEST_PORT = 65535
 ANY_V4 = "0.0.0.0"  # noqa: S104 listened on only where the user asked for all addresses
@@ -39,7 +41,10 @@ class _Endpoint:
 
 
 def listen(addresses: Sequence[str]) -> list[socket.socket]:
-    """Listen on all addresses: ``[::]:10025`` (IPv6 and IPv4), ``127.0.0.1:0``, ``:10025``."""
+    """Listen on all addresses.
+
+    Such as ``[::]:10025`` (IPv6 and IPv4), ``127.0.0.1:0``, ``:10025``, ``unix:/run/aps.sock``.
+    """
     endpoints = [_resolve(address) for address in addresses]
     v4_ports = {e.port for e in endpoints if e.family == socket.AF_INET and e.port}
     with contextlib.ExitStack() as undo:
@@ -51,18 +56,30 @@ def listen(addresses: Sequence[str]) -> list[socket.socket]:
     return sockets
 
 
-def url_of(listener: socket.socket) -> str:
-    """Give the URL of what answers on a listening socket."""
+def url_of(listener: socket.socket, scheme: str = "http") -> str:
+    """Give the URL of what answers on a listening socket; of a socket file, its path."""
+    if listener.family == socket.AF_UNIX:
+        return f"{scheme}+{UNIX}{_path_of(listener)}"
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _path_of(listener: socket.socket) -> str:
+    """Give the path of a socket file; Linux knows names without a file, too, as bytes."""
+    name = listener.getsockname()
+    return name if isinstance(name, str) else name.replace(b"\0", b"@").decode("utf-8", "replace")
 
 
 def _resolve(address: str) -> _Endpoint:
     """Take an address apart; of a name's several addresses the first counts."""
-    match = _ADDRESS.fullmatch(address.strip())
+    text = address.strip()
+    if text.startswith(UNIX):
+        path = text.removeprefix(UNIX)
+        return _Endpoint(text=text, family=socket.AF_UNIX, host=path, port=0)
+    match = _ADDRESS.fullmatch(text)
     if match is None or int(match["port"]) > HIGHEST_PORT:
         raise ConfigError(
-            f"listen address {address!r}: want HOST:PORT, such as [::]:10025 or 127.0.0.1:10025"
+            f"listen address {address!r}: want HOST:PORT, such as [::]:10025, or unix:PATH"
         )
     host = match["v6"] or match["name"] or ANY_V6
     port = int(match["port"])
@@ -74,6 +91,8 @@ def _resolve(address: str) -> _Endpoint:
 
 
 def _listen(endpoint: _Endpoint, *, v6_only: bool) -> socket.socket:
+    if endpoint.family == socket.AF_UNIX:
+        return listen_on_path(endpoint.host, BACKLOG)
     try:
         return _open(endpoint, v6_only=v6_only)
     except OSError as error:

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType, TracebackType
@@ -24,7 +26,10 @@ from aps_exporter.web.connections import (
     GuardedProtocol,
     Limits,
 )
+from aps_exporter.web.entrance import Entrance
 from aps_exporter.web.listen import BACKLOG, listen, url_of
+from aps_exporter.web.systemd import systemd_sockets
+from aps_exporter.web.tls_connection import Refused, TlsConnection
 
 __all__ = ["ServerThread", "serve"]
 
@@ -36,33 +41,38 @@ _LAST_WORDS_S = 0.5
 """For answers that say that we are stopping."""
 _THREAD_S = 10.0
 
+_Handshakes = Callable[[], ssl.SSLContext | None]
+"""Says how to shake hands right now; ``None``: not at all."""
+
 _log = logging.getLogger(__name__)
 
 
 def serve(
     app: ASGIApp,
-    addresses: Sequence[str],
+    entrance: Entrance | Sequence[str],
     ready: Callable[[list[str]], None] | None = None,
     limits: Limits | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; `ready` gets the URLs once the server answers.
 
-    Raises ConfigError when it can't listen on one of the addresses.
+    Raises ConfigError when it can't listen on one of the addresses, or for the web configuration.
     """
-    _Server(app, listen(addresses), limits or Limits(), ready).run()
+    _server(app, entrance, limits, ready).run()
 
 
 class ServerThread:
     """The server in a thread, as a context manager: for tests and for the demo."""
 
     def __init__(
-        self, app: ASGIApp, addresses: Sequence[str], limits: Limits | None = None
+        self,
+        app: ASGIApp,
+        entrance: Entrance | Sequence[str],
+        limits: Limits | None = None,
     ) -> None:
         """Listen, but don't answer yet."""
-        listeners = listen(addresses)
-        self.urls = [url_of(listener) for listener in listeners]
         self._started = threading.Event()
-        self._server = _Server(app, listeners, limits or Limits(), lambda _: self._started.set())
+        self._server = _server(app, entrance, limits, lambda _: self._started.set())
+        self.urls = self._server.urls
         self._thread = threading.Thread(target=self._server.run, name="server", daemon=True)
 
     @property
@@ -93,6 +103,26 @@ class ServerThread:
         self._thread.join(_THREAD_S)
 
 
+def _server(
+    app: ASGIApp,
+    entrance: Entrance | Sequence[str],
+    limits: Limits | None,
+    ready: Callable[[list[str]], None] | None,
+) -> _Server:
+    """Open the entrance, and put a server behind it."""
+    if not isinstance(entrance, Entrance):
+        entrance = Entrance(addresses=entrance)
+    handshakes: _Handshakes | None = None
+    if entrance.config_file is not None:
+        # Start time that an exporter without a web configuration doesn't need to spend.
+        from aps_exporter.web.door import Door  # noqa: PLC0415 - see above
+
+        door = Door(app, entrance.config_file, health_without_auth=entrance.health_without_auth)
+        app, handshakes = door, door.handshakes
+    listeners = systemd_sockets(os.environ) if entrance.systemd else listen(entrance.addresses)
+    return _Server(app, listeners, limits or Limits(), ready, handshakes)
+
+
 class _Server(uvicorn.Server):
     """uvicorn's server, guarded."""
 
@@ -102,12 +132,13 @@ class _Server(uvicorn.Server):
         listeners: list[socket.socket],
         limits: Limits,
         ready: Callable[[list[str]], None] | None,
+        handshakes: _Handshakes | None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 loop="asyncio",
-                http=GuardedProtocol,
+                http=self._connection,  # type: ignore[arg-type]  # all that uvicorn does is call it
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -131,6 +162,9 @@ class _Server(uvicorn.Server):
         self.server_state = self._connections
         self._listeners = listeners
         self._ready = ready
+        self._handshakes = handshakes
+        scheme = "https" if handshakes else "http"
+        self.urls = [url_of(listener, scheme) for listener in listeners]
         self._relieved_at = float("-inf")
         self._told_to_stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -160,14 +194,12 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._on_loop_error)
         await super().startup(sockets)
-        urls = []
-        for listener in self._listeners:
+        for listener, url in zip(self._listeners, self.urls, strict=True):
             # asyncio has set the kernel's queue to the size of its own bursts.
             listener.listen(BACKLOG)
-            urls.append(url_of(listener))
-            _log.info("listening on %s", urls[-1])
+            _log.info("listening on %s", url)
         if self._ready is not None:
-            self._ready(urls)
+            self._ready(self.urls)
 
     async def main_loop(self) -> None:
         """Sleep until told to stop; uvicorn's would look ten times a second."""
@@ -178,6 +210,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what is running within the limit, then close what is still open."""
         _log.info("stopping")
+        self._connections.drop_handshakes()
         await super().shutdown(sockets)
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=_LAST_WORDS_S)
@@ -196,6 +229,20 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _connection(
+        self,
+        config: uvicorn.Config,
+        server_state: Connections,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> asyncio.BaseProtocol:
+        """Make what speaks with a new client."""
+        connection = GuardedProtocol(config, server_state, app_state, _loop)
+        if self._handshakes is None:
+            return connection
+        context = self._handshakes()
+        return TlsConnection(connection, server_state, context) if context else Refused()
 
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         """Free files when accepting fails for want of them; asyncio tries again in a second."""
