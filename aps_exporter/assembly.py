@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlsplit
 
 from aps_exporter.config import Settings
+from aps_exporter.config_entries import EcuSettings
 from aps_exporter.deadline import Deadline
+from aps_exporter.ecu.addresses import Resolve, connect, guarded, resolve
+from aps_exporter.ecu.interfaces import EcuInterface, WebThenTcp
 from aps_exporter.ecu.poller import Poller
+from aps_exporter.ecu.tcp_client import TcpClient
+from aps_exporter.ecu.tcp_interface import TcpInterface
+from aps_exporter.ecu.web import Fetch, make_fetch, make_knock
+from aps_exporter.ecu.web_interface import WebInterface
+from aps_exporter.fleet import Post, Terms
+from aps_exporter.history import History
+from aps_exporter.metrics.interfaces import InterfaceCollector
 from aps_exporter.metrics.sun import SunCollector
 from aps_exporter.roster.memory import Memory
 from aps_exporter.roster.table import roster_file
-from aps_exporter.station import Station
+from aps_exporter.station import LOOK_S, MOST_OUTCOMES, Station
 from aps_exporter.summary import PanelName, Roster
 from aps_exporter.sun import Place
 
@@ -20,10 +34,13 @@ __all__ = [
     "make_poller",
     "make_roster",
     "make_sun_collectors",
-    "open_station",
+    "open_post",
     "roster_key",
     "utc_now",
 ]
+
+FEW: Final = 100
+"""Up to so many ECUs each is remembered in every detail."""
 
 
 def utc_now() -> datetime:
@@ -31,21 +48,56 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def make_poller(settings: Settings, now: Callable[[], datetime] = utc_now) -> Poller:
-    """Make what reads the ECU; `now` is another clock than the world's for a simulated one."""
-    return Poller(
+def make_poller(
+    settings: Settings,
+    now: Callable[[], datetime] = utc_now,
+    *,
+    resolve: Resolve = resolve,
+    fetch: Fetch | None = None,
+    talking: threading.Lock | None = None,
+) -> Poller:
+    """Make what reads the ECU; `now` is another clock than the world's for a simulated one.
+
+    `resolve` says where the ECU is, over either interface; `fetch` gets the pages from there.
+    `talking` is held by whoever asks the ECU, and shared by those who ask the same address.
+    """
+    host = urlsplit(settings.base_url).hostname or ""
+    port = settings.tcp_port
+    web = WebInterface(
         base_url=settings.base_url,
         path=settings.path,
+        fetch=fetch or make_fetch(resolve),
+        knock=make_knock(resolve),
+        now=now,
+    )
+    tcp = TcpInterface(
+        source=f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}",
+        client=TcpClient(connect=lambda deadline: connect(resolve(host, port), deadline), now=now),
+    )
+    interfaces: dict[str, EcuInterface] = {
+        "web": web,
+        "tcp": tcp,
+        "auto": WebThenTcp(web=web, tcp=tcp),
+    }
+    return Poller(
+        name=settings.host,
+        interface=interfaces[settings.interface],
         timezone=settings.timezone,
         timeout_s=settings.timeout,
         max_age_s=settings.max_age,
         stale_after_s=settings.stale_after,
         now=now,
+        talking=talking or threading.Lock(),
     )
 
 
-def make_roster(settings: Settings, *, lasting: bool = False) -> Roster:
-    """Make what knows who should be there, by the state file if `lasting`; it wants closing."""
+def make_roster(
+    settings: Settings, *, lasting: bool = False, memory: Memory | None = None
+) -> Roster:
+    """Make what knows who should be there, by the state file if `lasting`; it wants closing.
+
+    `memory` is what another roster of the same ECU remembers.
+    """
     file = roster_file(settings.state_dir) if lasting else None
     return Roster(
         expected_count=settings.expected_count,
@@ -56,7 +108,7 @@ def make_roster(settings: Settings, *, lasting: bool = False) -> Roster:
             )
             for panel_id, panel in settings.panels.items()
         },
-        memory=Memory(ecu=roster_key(settings), file=file),
+        memory=memory or Memory(ecu=roster_key(settings), file=file),
     )
 
 
@@ -75,35 +127,67 @@ def make_sun_collectors(
     return (SunCollector(elevation_deg=place.sun_elevation_deg, now=now),)
 
 
-@contextmanager
-def open_station(
-    settings: Settings,
-    poller: Poller,
+def open_post(
+    settings: EcuSettings,
+    terms: Terms,
     now: Callable[[], datetime] = utc_now,
     *,
-    lasting: bool,
-) -> Iterator[Station]:
-    """Run everything that one ECU needs; what has a thread or a file is closed at the end.
+    lasting: bool = True,
+    look_s: float = LOOK_S,
+) -> Post:
+    """Run everything that one ECU of a fleet needs; its `close` ends what has a thread or a file.
 
-    `lasting`: who was seen is remembered in the state folder. Raises `ConfigError`.
+    `lasting`: who was seen is remembered in the state folder. `look_s`: see `Station`. Raises
+    `ConfigError`.
     """
+    find = guarded(terms.policy) if terms.policy else resolve
+    fetch = make_fetch(find)
+    if terms.trace:
+        find = terms.trace.resolve(find)
+        fetch = terms.trace.fetch(make_fetch(find))
+    poller = make_poller(settings, now, resolve=find, fetch=fetch, talking=terms.talking)
+    poller.run = terms.run
     with ExitStack() as stack:
-        roster = make_roster(settings, lasting=lasting)
-        stack.callback(roster.memory.close)
-        roster.memory.prepare()
+        roster = make_roster(settings, lasting=lasting and terms.listed, memory=terms.memory)
+        if terms.memory is None:
+            stack.callback(roster.memory.close)
+        if terms.ecus <= FEW:
+            roster.memory.prepare()
         station = Station(
             settings=settings,
+            name=settings.name,
+            labels=settings.labels,
             poll=poller.read,
             hold=roster.summarize,
-            collectors=[*make_sun_collectors(settings, now)],
+            history=History(all_panels=terms.ecus <= FEW),
+            day_curve=poller.day_curve,
+            look_s=look_s,
+            now=now,
+            collectors=[
+                InterfaceCollector(up=poller.interfaces_up),
+                *make_sun_collectors(settings, now),
+            ],
         )
-        if settings.pvoutput.publish:
-            _forward(station, poller, stack)
-        yield station
+        station.outcomes = deque(maxlen=max(1, MOST_OUTCOMES // max(1, terms.ecus // FEW)))
+        forwards = terms.listed and settings.pvoutput.publish
+        start = _forward(station, poller, stack) if forwards else _nothing
+        return Post(
+            settings=settings,
+            station=station,
+            terms=terms,
+            memory=roster.memory,
+            shared=lambda: poller.shared,
+            start=start,
+            close=stack.pop_all().close,
+        )
 
 
-def _forward(station: Station, poller: Poller, stack: ExitStack) -> None:
-    """Run the forwarder to PVOutput, and let it see every summary."""
+def _nothing() -> None:
+    """Begin nothing, where nothing is to be forwarded."""
+
+
+def _forward(station: Station, poller: Poller, stack: ExitStack) -> Callable[[], None]:
+    """Let a forwarder to PVOutput see every summary, and give what starts it."""
     # Who doesn't publish doesn't have to load it.
     from aps_exporter.metrics.pvoutput import PVOutputCollector  # noqa: PLC0415
     from aps_exporter.pvoutput.sidecar import make_sidecar  # noqa: PLC0415
@@ -118,5 +202,5 @@ def _forward(station: Station, poller: Poller, stack: ExitStack) -> None:
     station.collectors.append(PVOutputCollector(sidecar.snapshot))
     station.observers.append(sidecar.observe)
     station.publishing = sidecar.snapshot
-    sidecar.start()
     stack.callback(sidecar.stop)
+    return sidecar.start

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -19,17 +20,19 @@ from pydantic import (
 
 from aps_exporter import config_checks as checks
 from aps_exporter.config_file import duplicate_keys, read_config_file
-from aps_exporter.config_problems import dotted, problems_of
+from aps_exporter.config_problems import Problem, dotted, problems_of
 from aps_exporter.config_sections import PanelSettings, PVOutputSettings, Seconds, Section, Whole
 from aps_exporter.errors import ConfigError
 
 __all__ = [
+    "OTHER_KEY",
     "PVOutputSettings",
     "PanelSettings",
     "Settings",
+    "Source",
     "default_state_dir",
-    "json_schema",
     "load_settings",
+    "validate",
     "warnings_of",
 ]
 
@@ -129,40 +132,93 @@ class Settings(Section):
         return Path(os.path.expanduser(folder))  # noqa: PTH111 - never raises, unlike Path's
 
 
-_KEYS = {
-    "": Settings.model_fields,
-    "pvoutput": PVOutputSettings.model_fields,
-    "panels": PanelSettings.model_fields,
-}
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+_SECTIONS = {"pvoutput": PVOutputSettings.model_fields, "panels": PanelSettings.model_fields}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What a file, and the flags and environment that beat it, say: nothing of it checked yet."""
+
+    file: Path | None
+    data: dict[str, object]
+    """The file's keys."""
+    given: dict[str, object]
+    """Flags and environment by dotted key, such as ``pvoutput.publish``."""
+    duplicates: tuple[Problem, ...]
+
+    @classmethod
+    def read(cls, file: Path | None, overrides: Mapping[str, object]) -> Self:
+        """Read the file; an override that is ``None`` is not given. Raises `ConfigError`."""
+        data = read_config_file(file) if file else {}
+        return cls(
+            file=file,
+            data=data,
+            given={key: value for key, value in overrides.items() if value is not None},
+            duplicates=tuple((path, "given more than once") for path in duplicate_keys(data)),
+        )
+
+    def anchor(self, data: dict[str, object]) -> None:
+        """Make paths in the file relative to the file's own folder, wherever we run."""
+        section = data.get("pvoutput")
+        for holder, key in ((data, "state_dir"), (section, "api_key_file")):
+            if self.file and isinstance(holder, dict) and isinstance(holder.get(key), str):
+                path = os.path.expanduser(holder[key])  # noqa: PTH111 - never raises
+                holder[key] = self.file.absolute().parent / path
+
+    def override(self, data: dict[str, object]) -> None:
+        """Lay flags and environment over the file's keys."""
+        for key, value in self.given.items():
+            section, dot, name = key.rpartition(".")
+            holder = data.setdefault(section, {}) if dot else data
+            if holder is None:
+                holder = data[section] = {}
+            if isinstance(holder, dict):
+                holder[name] = value
+                other = OTHER_KEY.get(name)
+                if other and f"{section}.{other}" not in self.given:
+                    holder.pop(other, None)
+
+    def error(self, problems: Iterable[Problem]) -> ConfigError:
+        """Say what is wrong, with the file's name where it is the file that says it."""
+        return ConfigError(
+            *(
+                f"{self.file}: {dotted(path)}: {text}"
+                if self.file and dotted(path) not in self.given
+                else f"{dotted(path)}: {text}"
+                for path, text in problems
+            )
+        )
+
+
+OTHER_KEY = {"api_key": "api_key_file", "api_key_file": "api_key"}
+"""Whoever gives one of them means to replace the other."""
 
 
 def load_settings(file: Path | None, overrides: Mapping[str, object]) -> Settings:
-    """Make the settings of a configuration file and of what beats it.
+    """Make the settings of a configuration file of one ECU, and of what beats it.
 
     `overrides` are flags and environment by dotted key, such as ``pvoutput.publish``; ``None`` is
     not given. Raise `ConfigError` with everything that is wrong at once.
     """
-    data = read_config_file(file) if file else {}
-    duplicates = [(path, "given more than once") for path in duplicate_keys(data)]
-    given = {key: value for key, value in overrides.items() if value is not None}
-    if file:
-        _anchor_paths(data, file.absolute().parent)
-    _apply(data, given)
-    settings, problems = None, []
-    try:
-        settings = Settings.model_validate(data)
-    except ValidationError as error:
-        problems = problems_of(error, _KEYS)
-    if settings is None or duplicates:
-        raise ConfigError(
-            *(
-                f"{file}: {dotted(path)}: {text}"
-                if file and dotted(path) not in given
-                else f"{dotted(path)}: {text}"
-                for path, text in (*duplicates, *problems)
-            )
-        )
+    source = Source.read(file, overrides)
+    source.anchor(source.data)
+    source.override(source.data)
+    settings, problems = validate(Settings, source.data)
+    if settings is None or source.duplicates:
+        raise source.error((*source.duplicates, *problems))
     return settings
+
+
+def validate(
+    kind: type[AnySettings], data: Mapping[str, object], also: Collection[str] = ()
+) -> tuple[AnySettings | None, list[Problem]]:
+    """Check keys; `also` are keys that belong beside them, for a guess at what was meant."""
+    try:
+        return kind.model_validate(data), []
+    except ValidationError as error:
+        return None, problems_of(error, {"": [*kind.model_fields, *also], **_SECTIONS})
 
 
 def warnings_of(settings: Settings) -> tuple[str, ...]:
@@ -178,13 +234,6 @@ def warnings_of(settings: Settings) -> tuple[str, ...]:
     return (advice,) if open_to_all else ()
 
 
-def json_schema() -> dict[str, object]:
-    """Describe the configuration file to editors, as JSON schema."""
-    schema = Settings.model_json_schema()
-    schema["properties"]["$schema"] = {"type": "string", "description": "where this schema is"}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
 def default_state_dir(environ: Mapping[str, str]) -> Path:
     """Name the folder for state: systemd's for the service, else the user's."""
     if service := environ.get("STATE_DIRECTORY"):
@@ -194,25 +243,3 @@ def default_state_dir(environ: Mapping[str, str]) -> Path:
         user = Path(os.path.expanduser("~/.local/state"))  # noqa: PTH111 - never raises
     # A user without a home folder is a service in a container.
     return (user if user.is_absolute() else Path("/var/lib")) / "aps-exporter"
-
-
-def _anchor_paths(data: dict[str, object], folder: Path) -> None:
-    """Make paths in a file relative to the file's own folder, wherever the program runs."""
-    section = data.get("pvoutput")
-    for holder, key in ((data, "state_dir"), (section, "api_key_file")):
-        if isinstance(holder, dict) and isinstance(holder.get(key), str):
-            holder[key] = folder / os.path.expanduser(holder[key])  # noqa: PTH111 - never raises
-
-
-def _apply(data: dict[str, object], overrides: Mapping[str, object]) -> None:
-    """Lay flags and environment over the file's keys."""
-    for key, value in overrides.items():
-        section, dot, name = key.rpartition(".")
-        holder = data.setdefault(section, {}) if dot else data
-        if holder is None:
-            holder = data[section] = {}
-        if isinstance(holder, dict):
-            holder[name] = value
-            other = {"api_key": "api_key_file", "api_key_file": "api_key"}.get(name)
-            if other and f"{section}.{other}" not in overrides:
-                holder.pop(other, None)

@@ -10,12 +10,16 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 __all__ = [
+    "RESERVED_LABELS",
     "api_key",
     "auto_or_boolean",
     "digits_as_number",
     "digits_as_text",
     "host",
+    "label_name",
+    "label_value",
     "not_a_boolean",
+    "number_as_text",
     "panel_id",
     "path",
     "pvoutput_url",
@@ -30,6 +34,15 @@ _NAME = re.compile(rf"(?!(?:.*\.)?[0-9]+\.?$)(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL
 _HOST_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:]*)(?::(?P<port>[0-9]{1,5}))?")
 _PANEL_ID = re.compile(r"[0-9A-Za-z-]+-[0-9A-Za-z]|[0-9]{12}")
 _KEY_FILE_LIMIT = 4096
+
+RESERVED_LABELS = frozenset(
+    (
+        *("job", "instance", "le", "quantile"),
+        *("inverter", "channel", "phase", "name", "group", "status", "page", "kind", "result"),
+        *("ecu_id", "firmware", "timezone", "interface", "version", "python_version"),
+    )
+)
+"""Labels that Prometheus or the metrics themselves have."""
 
 
 def host(text: str) -> str:
@@ -145,6 +158,28 @@ def digits_as_text(value: object) -> object:
 def digits_as_number(value: object) -> object:
     """Take a number that was written as text, as the environment does."""
     return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
+
+
+def label_name(text: str) -> str:
+    """Check the name of a label that an ECU's series shall have."""
+    if not re.fullmatch(r"(?!__)[A-Za-z_][A-Za-z0-9_]*", text):
+        raise ValueError("must be a label: letters, digits and _, no digit or __ in front")
+    if text in RESERVED_LABELS:
+        raise ValueError("is a label that Prometheus or the metrics have already")
+    return text
+
+
+def label_value(text: str) -> str:
+    """Check the value of a label."""
+    if not text.isprintable():
+        raise ValueError("must be one line of text")
+    return text
+
+
+def number_as_text(value: object) -> object:
+    """Take a number, such as a roof's kWp, as it is written."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number else value
 
 
 def auto_or_boolean(value: object) -> object:

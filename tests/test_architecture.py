@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "aps_exporter"
 MODULES = {path.relative_to(ROOT).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 LONGEST = 320
-PART_OF = {"h11": "uvicorn", "pydantic_core": "pydantic", "urllib3": "requests"}
+PART_OF = {"h11": "uvicorn", "pydantic_core": "pydantic", "urllib3": "requests", "yaml": "pyyaml"}
 """Libraries that come with another, whose interface they are."""
 
 each_module = pytest.mark.parametrize("module", MODULES)
@@ -95,9 +95,10 @@ def imported(path: Path) -> Iterator[str]:
 
 def test_dependencies_are_those_that_are_used() -> None:
     """What the package imports is declared, and nothing else is: a home server installs it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {
         re.split(r"[^\w-]", line)[0].replace("-", "_")
-        for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+        for line in project["dependencies"] + project["optional-dependencies"]["web-config"]
     }
     used = {name for path in MODULES.values() for name in imported(path)}
     used -= {"aps_exporter", "_typeshed", *sys.stdlib_module_names}

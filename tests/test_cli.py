@@ -209,7 +209,7 @@ def test_version() -> None:
         ),
         (
             "serve --host a --listen 10025",
-            "listen address '10025': want HOST:PORT, such as [::]:10025 or 127.0.0.1:10025",
+            "listen address '10025': want HOST:PORT, such as [::]:10025, or unix:PATH",
         ),
         (
             "serve --host a --log-level loud",
@@ -314,7 +314,7 @@ def test_schema_is_json() -> None:
     done = run("check", "--schema")
 
     assert done.returncode == 0
-    assert json.loads(done.stdout)["required"] == ["host"]
+    assert json.loads(done.stdout)["oneOf"] == [{"required": ["host"]}, {"required": ["ecus"]}]
 
 
 def test_flag_beats_environment_beats_file(tmp_path: Path) -> None:
@@ -401,7 +401,8 @@ def test_read_json_is_json_and_nothing_else(ecu: Simulator) -> None:
 def test_unreachable_ecu_is_exit_code_2(taken: int, *, as_json: bool) -> None:
     """An ECU that can't be read is one line on stderr and nothing on stdout; the exit code is 2."""
     host = f"127.0.0.1:{taken}"
-    done = run("read", "--host", host, "--timeout", "0.5", *(["--json"] if as_json else []))
+    options = ["--interface", "web", *(["--json"] if as_json else [])]
+    done = run("read", "--host", host, "--timeout", "0.5", *options)
 
     assert done.returncode == 2
     assert done.stdout == ""
@@ -421,7 +422,7 @@ def test_ecu_that_fails_is_exit_code_2(ecu: Simulator, fault: str, said: str) ->
     """Each way to fail is told in one line of its own; the exit code is 2."""
     ecu.switch_on(fault)
     try:
-        done = run("read", "--host", ecu.host)
+        done = run("read", "--host", ecu.host, "--interface", "web")
     finally:
         ecu.switch_off(fault)
 
@@ -464,13 +465,24 @@ def test_port_in_use_is_one_line(taken: int, arguments: str) -> None:
     )
 
 
-@pytest.mark.parametrize("option", ["--port {0}", "--port 0 --control-port {0}"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--port {0}",
+        "--port 0 --control-port {0}",
+        "--port 0 --interface tcp --tcp-port {0}",
+        "--ecus 2 --port {0}",
+    ],
+)
 def test_simulated_ecu_says_that_its_port_is_in_use(taken: int, option: str) -> None:
-    """Neither of the simulator's ports is taken away from another program."""
+    """None of the simulator's ports is taken away from another program."""
     done = run("simulate", *option.format(taken).split())
 
     assert done.returncode == 1
-    assert done.stderr == "aps-exporter: can't listen: Address already in use\n"
+    assert done.stderr.startswith("aps-exporter: can't listen")
+    assert str(taken) in done.stderr
+    assert done.stderr.endswith(": Address already in use\n")
+    assert done.stderr.count("\n") == 1
 
 
 def test_serve_answers_on_each_of_its_addresses(ecu: Simulator) -> None:
@@ -512,16 +524,37 @@ def test_demo_prints_what_to_open(ending: signal.Signals) -> None:
 
 
 def test_simulate_is_an_ecu_until_it_is_stopped() -> None:
-    """`simulate` prints its two addresses; `read` can read it; SIGTERM ends it with 0."""
-    with running("simulate", "--port", "0", "--start", "12:30", "--family", "php-dc") as process:
+    """`simulate` prints its addresses; `read` can read it; SIGTERM ends it with 0."""
+    options = "--port 0 --tcp-port 0 --start 12:30 --family php-dc"
+    with running("simulate", *options.split()) as process:
         assert process.stdout is not None
         page, control = (url_on(process.stdout.readline()) for _ in range(2))
+        tcp = process.stdout.readline()
         status = status_of(control)
         done = run("read", "--host", page.removeprefix("http://").rstrip("/"))
         process.terminate()
         _, err = process.communicate()
 
     assert status == 200
+    assert tcp.startswith("The simulated ECU takes commands over TCP at 127.0.0.1:")
     assert "\nReceived panels: 20\n" in done.stdout
     assert process.returncode == 0
     assert err == ""
+
+
+def test_simulate_can_be_many() -> None:
+    """`simulate --ecus` prints a configuration that names them; `read` can read the last."""
+    with running("simulate", "--ecus", "3", "--port", "0", "--start", "12:30") as process:
+        assert process.stdout is not None
+        text = ""
+        while not (line := process.stdout.readline()).startswith("}"):
+            text += line
+        ecus = json.loads(text + line)["ecus"]
+        done = run("read", "--host", ecus[-1]["host"])
+        process.terminate()
+        _, err = process.communicate()
+
+    assert [each["name"] for each in ecus] == ["ecu-00000", "ecu-00001", "ecu-00002"]
+    assert "801000002005-4: " in done.stdout
+    assert process.returncode == 0
+    assert err == "Serving 3 simulated ECUs.\n"

@@ -16,10 +16,11 @@ from aps_exporter.config import (
     PVOutputSettings,
     Settings,
     default_state_dir,
-    json_schema,
     load_settings,
     warnings_of,
 )
+from aps_exporter.config_entries import FLEET_KEYS
+from aps_exporter.config_fleet import json_schema
 from aps_exporter.errors import ConfigError
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
@@ -856,7 +857,7 @@ def test_the_schema_describes_every_key() -> None:
     schema = json.loads(json.dumps(json_schema()))
     sections = [schema, *schema["$defs"].values()]
 
-    assert schema["properties"].keys() == {*Settings.model_fields, "$schema"}
+    assert schema["properties"].keys() == {*Settings.model_fields, *FLEET_KEYS, "$schema"}
     assert all(section["additionalProperties"] is False for section in sections)
     assert all(p["description"] for section in sections for p in section["properties"].values())
     assert schema["properties"]["timeout"]["maximum"] == 60

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from aps_exporter.assembly import roster_key
-from aps_exporter.commands.options import make_settings
+from aps_exporter.commands.options import ecu_option, make_settings
 from aps_exporter.config import Settings
 from aps_exporter.errors import ConfigError
 from aps_exporter.roster.members import Member, Members, given_name
@@ -37,6 +37,7 @@ def roster_options(function: _Function) -> _Function:
         click.option(
             "--state-dir", type=click.Path(path_type=Path), help="Folder of state.sqlite3"
         ),
+        ecu_option,
         click.option("--host", help="The ECU, written as for serve: each has its own roster"),
         click.option("--config", type=click.Path(path_type=Path), help="Configuration file (JSON)"),
     ):

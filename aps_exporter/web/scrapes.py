@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import re
-import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -17,10 +17,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from aps_exporter.deadline import Deadline
+from aps_exporter.workers import Run, Workers, in_new_thread
 
-__all__ = ["MAX_IN_FLIGHT", "Scrapes", "header"]
+__all__ = ["MAX_IN_FLIGHT", "MAX_PER_ECU", "Scrapes", "header", "in_thread"]
 
-MAX_IN_FLIGHT = 64
+MAX_IN_FLIGHT = 512
+"""10 000 ECUs a minute that take two seconds each keep 333 busy; a waiting one takes 60 kB."""
+MAX_PER_ECU = 64
+"""More would be waiting for the same poll: one ECU that hangs must not use up the rest."""
 SHORTEST_DEADLINE_S = 0.5
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 TIMEOUT_OFFSET_S = 0.5
@@ -33,31 +37,40 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Scrapes:
-    """Works out answers, `limit` of them at a time."""
+    """Works out answers, `limit` of them at a time, and `per_ecu` of them for the same ECU."""
 
     limit: int = MAX_IN_FLIGHT
+    per_ecu: int = MAX_PER_ECU
     in_flight: int = field(default=0, init=False)
+    refused: int = field(default=0, init=False)
+    """Requests that were turned away."""
+    _by_ecu: Counter[str] = field(default_factory=Counter, init=False)
+    _workers: Workers = field(default_factory=partial(Workers, "scrape"), init=False)
 
     async def answer(
-        self, request: Request, work: Callable[[Deadline], Response], timeout_s: float
+        self,
+        request: Request,
+        work: Callable[[Deadline], Response],
+        timeout_s: float,
+        ecu: str | None = None,
     ) -> Response:
         """Let a thread work out the answer, unless too many do so already.
 
-        `timeout_s` is the longest it may take, whatever its scraper would allow.
+        `timeout_s` is the longest it may take, whatever its scraper would allow; `ecu` names the
+        ECU for which it waits, if it may have to.
         """
         try:
             allowed_s = _allowed_s(header(request, TIMEOUT_HEADER), timeout_s)
         except ValueError as error:
             return PlainTextResponse(f"{error}\n", status_code=400)
         if self.in_flight >= self.limit:
-            return PlainTextResponse(
-                f"{self.limit} scrapes are in flight; come back later.\n",
-                status_code=503,
-                headers={"retry-after": "1"},
-            )
-        self.in_flight += 1
+            return self._refuse(f"{self.limit} scrapes are in flight")
+        if ecu is not None and self._by_ecu[ecu] >= self.per_ecu:
+            return self._refuse(f"{self.per_ecu} scrapes of this ECU are in flight")
+        self._count(ecu, 1)
         try:
-            return await asyncio.wrap_future(_in_thread(partial(work, Deadline.after(allowed_s))))
+            timed = partial(work, Deadline.after(allowed_s))
+            return await asyncio.wrap_future(in_thread(timed, self._workers.run))
         except asyncio.CancelledError:
             # Only the server cancels, when it has waited long enough for us to finish.
             return PlainTextResponse("aps-exporter is stopping.\n", status_code=503)
@@ -65,7 +78,20 @@ class Scrapes:
             _log.exception("can't answer %s", request.url.path)
             return PlainTextResponse("A bug; the log says more.\n", status_code=500)
         finally:
-            self.in_flight -= 1
+            self._count(ecu, -1)
+
+    def _refuse(self, why: str) -> Response:
+        self.refused += 1
+        return PlainTextResponse(
+            f"{why}; come back later.\n", status_code=503, headers={"retry-after": "1"}
+        )
+
+    def _count(self, ecu: str | None, change: int) -> None:
+        self.in_flight += change
+        if ecu is not None:
+            self._by_ecu[ecu] += change
+            if not self._by_ecu[ecu]:
+                del self._by_ecu[ecu]
 
 
 def header(request: Request, name: str) -> str:
@@ -83,11 +109,8 @@ def _allowed_s(given: str, timeout_s: float) -> float:
     return max(min(timeout_s, seconds - TIMEOUT_OFFSET_S), SHORTEST_DEADLINE_S)
 
 
-def _in_thread(function: Callable[[], _T]) -> Future[_T]:
-    """Call a function in a thread of its own.
-
-    Not in an executor: the program could not end before the last of its threads has.
-    """
+def in_thread(function: Callable[[], _T], run: Run = in_new_thread) -> Future[_T]:
+    """Call a function in another thread."""
     future: Future[_T] = Future()
     future.set_running_or_notify_cancel()  # from here on, giving up waiting doesn't cancel it
 
@@ -99,5 +122,5 @@ def _in_thread(function: Callable[[], _T]) -> Future[_T]:
         else:
             future.set_result(result)
 
-    threading.Thread(target=call, name="scrape", daemon=True).start()
+    run(call)
     return future

@@ -140,9 +140,7 @@ def start_program(program: str, *options: str, log: Path) -> Iterator[Process]:
 
 
 @contextlib.contextmanager
-def start_fleet_ecus(
-    panels: int, delay_s: float, sweep_s: float
-) -> Iterator[tuple[Process, int]]:
+def start_fleet_ecus(panels: int, delay_s: float, sweep_s: float) -> Iterator[tuple[Process, int]]:
     """Run `fleet_ecus`; give the process and the port of all its ECUs."""
     options = [str(number) for number in (panels, delay_s, sweep_s)]
     command = [sys.executable, "-m", "tests.bench.fleet_ecus", *options]

@@ -26,6 +26,7 @@ from aps_exporter.errors import (
 )
 from aps_exporter.metrics.collector import EcuCollector
 from aps_exporter.metrics.families import FAMILIES
+from aps_exporter.metrics.interfaces import InterfaceCollector
 from aps_exporter.model import Channel, EcuInfo, Inverter, PhaseVoltage, Reading, UnreadableCell
 from aps_exporter.summary import PanelName, Roster
 
@@ -49,6 +50,7 @@ VANISHING = {
     "aps_inverter_grid_voltage_volts",
     "aps_inverter_grid_frequency_hertz",
     "aps_inverter_temperature_celsius",
+    "aps_inverter_signal_ratio",
     "aps_inverter_last_report_timestamp_seconds",
     "aps_power_watts",
     "aps_power_estimated_watts",
@@ -61,6 +63,7 @@ VANISHING = {
     "aps_inverters_online",
     "aps_inverters_expected",
     "aps_inverters_missing",
+    "aps_glitches_total",
     "aps_ecu_clock_offset_seconds",
 }
 ROOF = Reading(
@@ -77,6 +80,7 @@ ROOF = Reading(
             grid_voltages=(PhaseVoltage(phase="", voltage_v=234.0),),
             grid_frequency_hz=50.0,
             temperature_c=-7.0,
+            signal_ratio=0.75,
             reported_at=REPORTED,
         ),
         Inverter(
@@ -99,6 +103,7 @@ ROOF = Reading(
             grid_voltages=(PhaseVoltage(phase="", voltage_v=230.0),),
             grid_frequency_hz=49.9,
             temperature_c=30.0,
+            signal_ratio=0.25,
             reported_at=EARLIER,
             stale=True,
         ),
@@ -117,6 +122,7 @@ ROOF = Reading(
     timezone="Europe/Warsaw",
     clock_offset_s=-240.0,
     poll_duration_s=0.125,
+    glitches={"lifetime_zero": 0, "voltage": 3},
 )
 
 
@@ -325,6 +331,42 @@ def test_an_offline_panel_has_no_power_sample() -> None:
         ("504000012345", "2"): 0,
         ("408000012346", "A"): 0,
     }
+
+
+def test_a_signal_is_that_of_an_inverter_online() -> None:
+    """The ECU keeps the last signal of an inverter that is silent; it says nothing about now."""
+    scraped = scrape(golden_collector())
+
+    assert scraped["aps_inverter_signal_ratio"] == {("408000012345",): 0.75}
+
+
+def test_every_kind_of_glitch_is_counted_from_zero() -> None:
+    """A kind that has not occurred is 0, so that the first one is an increase."""
+    scraped = scrape(golden_collector())
+
+    assert scraped["aps_glitches_total"] == {("lifetime_zero",): 0, ("voltage",): 3}
+
+
+def test_what_comes_over_tcp_is_no_page() -> None:
+    """Over TCP the ECU is up and tells of itself, while neither page is."""
+    scraped = scrape(collector(lambda _: replace(ROOF, interface="tcp")))
+
+    assert scraped["aps_up"] == {(): 1}
+    assert scraped["aps_page_up"] == {("table",): 0, ("home",): 0}
+    assert ("215000012345", "C1.1.9", "Europe/Warsaw", "tcp") in scraped["aps_ecu_info"]
+
+
+def test_interfaces_are_told_also_when_a_poll_fails() -> None:
+    """What was never asked is absent, and all of it before the first poll."""
+    up: dict[str, bool] = {}
+    found = InterfaceCollector(up=lambda: up)
+    assert found.collect() == []
+    up |= {"web": False}
+    up |= {"tcp": True}
+    (family,) = found.collect()
+
+    assert [metric.name for metric in found.describe()] == ["aps_interface_up"]
+    assert {s.labels["interface"]: s.value for s in family.samples} == {"web": 0, "tcp": 1}
 
 
 def test_a_stale_inverter_still_says_when_it_last_reported() -> None:

@@ -83,6 +83,7 @@ def test_the_table_is_that_of_the_design() -> None:
             "aps_inverter_grid_voltage_volts": ("inverter", "phase"),
             "aps_inverter_grid_frequency_hertz": ("inverter",),
             "aps_inverter_temperature_celsius": ("inverter",),
+            "aps_inverter_signal_ratio": ("inverter",),
             "aps_inverter_last_report_timestamp_seconds": ("inverter",),
             "aps_power_watts": (),
             "aps_power_estimated_watts": (),
@@ -97,6 +98,7 @@ def test_the_table_is_that_of_the_design() -> None:
             "aps_inverters_missing": (),
             "aps_energy_lifetime_joules_total": (),
             "aps_energy_today_joules": (),
+            "aps_glitches_total": ("kind",),
             "aps_ecu_info": ("ecu_id", "firmware", "timezone", "interface"),
             "aps_ecu_clock_offset_seconds": (),
         }.items()

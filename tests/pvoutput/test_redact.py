@@ -69,3 +69,15 @@ def test_undo() -> None:
     install(SecretStr("x"))()
 
     assert logging.getLogRecordFactory() is before
+
+
+def test_many_keys_cost_one_factory(caplog: pytest.LogCaptureFixture) -> None:
+    """However many keys are installed, each stays out of the log, and a record is made at once."""
+    undo = [install(SecretStr(f"key-{number}-")) for number in range(2000)]
+    log.info("%s %s", "key-0-", "key-1999-")
+    undo[0]()
+    log.info("%s %s", "key-0-", "key-1999-")
+    for each in undo[1:]:
+        each()
+
+    assert [record.getMessage() for record in caplog.records] == ["*** ***", "key-0- ***"]

@@ -12,8 +12,12 @@ import pytest
 from starlette.applications import Starlette
 
 from aps_exporter.config import Settings
+from aps_exporter.config_entries import EcuSettings
+from aps_exporter.config_fleet import Configuration
 from aps_exporter.deadline import Deadline
+from aps_exporter.fleet import Fleet, Post, Terms
 from aps_exporter.model import Channel, EcuInfo, Inverter, PhaseVoltage, Reading
+from aps_exporter.roster.memory import Memory
 from aps_exporter.station import Station
 from aps_exporter.summary import Roster
 from aps_exporter.web.app import Wiring, create_app
@@ -146,4 +150,26 @@ def start() -> Iterator[Start]:
 def _app(ecu: Ecu, timeout_s: float = 5.0) -> Starlette:
     settings = Settings(host="127.0.0.1", timeout=timeout_s)
     station = Station(settings=settings, poll=ecu.read, hold=Roster().summarize)
-    return create_app(Wiring(station=station))
+    return create_app(Wiring(fleet=fleet_of(station)))
+
+
+def fleet_of(*stations: Station, **keys: object) -> Fleet:
+    """Serve stations that are there already: one as the only one, others as a list."""
+    by_name = {station.name: station for station in stations}
+    if len(stations) == 1 and not keys:
+        configuration = Configuration.of(stations[0].settings)
+    else:
+        ecus = tuple(EcuSettings(name=s.name, host=s.settings.host) for s in stations)
+        configuration = Configuration(ecus=ecus, single=False, **keys)  # type: ignore[arg-type]  # by name
+
+    def open_post(settings: EcuSettings, terms: Terms) -> Post:
+        return Post(
+            settings=settings,
+            station=by_name[settings.name],
+            terms=terms,
+            memory=Memory(),
+            shared=lambda: 0,
+            close=lambda: None,
+        )
+
+    return Fleet(configuration, open_post)

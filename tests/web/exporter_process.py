@@ -18,6 +18,7 @@ from aps_exporter.summary import Roster
 from aps_exporter.web.app import Wiring, create_app
 from aps_exporter.web.connections import Limits
 from aps_exporter.web.server import serve
+from tests.web.conftest import fleet_of
 
 
 def say(text: str) -> None:
@@ -46,7 +47,7 @@ station = Station(
     settings=Settings(host="127.0.0.1", timeout=60), poll=read, hold=Roster().summarize
 )
 serve(
-    create_app(Wiring(station=station)),
+    create_app(Wiring(fleet=fleet_of(station))),
     ["127.0.0.1:0"],
     ready=lambda urls: say(urls[0]),
     limits=Limits(**settings),

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from aps_exporter.web.exposition import FORMATS, Exposition, accepts_gzip, choose_format
 from tests.web.conftest import Client
@@ -155,6 +157,38 @@ def test_remembered_text_is_what_the_library_writes(changes: list[tuple[str, flo
     for panel, value in [("a", 1.0), *changes]:
         gauge.labels(panel).set(value)
 
+        for written in FORMATS:
+            body, _ = exposition.render(registry, written.content_type, "")
+
+            assert body == written.write(registry)
+
+
+class Odd(Collector):
+    """Families whose samples are more than a value, or are written in another order."""
+
+    def __init__(self) -> None:
+        """Begin with some values."""
+        self.values = [1.0, 2.0, 3.0]
+
+    def collect(self) -> list[Metric]:
+        """Give the families."""
+        first, second, third = self.values
+        stamped = GaugeMetricFamily("aps_stamped", "Has a time.", labels=["panel"])
+        stamped.add_metric(["100 % \n"], first, timestamp=1.0)
+        reordered = Metric("aps_reordered", "The sum comes last.", "gaugehistogram")
+        reordered.add_sample("aps_reordered_gsum", {}, first)
+        reordered.add_sample("aps_reordered_bucket", {"le": "+Inf"}, second)
+        plain = GaugeMetricFamily("aps_plain", "100 % \\plain.", labels=["panel"])
+        plain.add_metric(['%s "a" \n #'], second)
+        plain.add_metric(["# {} 1.0"], third)
+        return [stamped, reordered, plain]
+
+
+def test_odd_families_are_what_the_library_writes() -> None:
+    """Times, samples in another order and odd labels are no reason to write another text."""
+    registry, exposition = Odd(), Exposition()
+    for values in ([1.0, 2.0, 3.0], [3.0, 3.0, 1e300], [1000.0, float("nan"), -0.0]):
+        registry.values = values
         for written in FORMATS:
             body, _ = exposition.render(registry, written.content_type, "")
 
