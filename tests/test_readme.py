@@ -13,8 +13,10 @@ from starlette.routing import Route
 
 from aps_exporter.cli import aps_exporter
 from aps_exporter.config import PVOutputSettings, Settings
+from aps_exporter.config_entries import FLEET_KEYS
 from aps_exporter.deadline import Deadline
-from aps_exporter.metrics.exporter import ExporterCollector
+from aps_exporter.metrics import interfaces
+from aps_exporter.metrics.exporter import EXPORTER_FAMILIES, ExporterCollector, Figures
 from aps_exporter.metrics.families import FAMILIES
 from aps_exporter.metrics.pvoutput import PVOUTPUT_FAMILIES
 from aps_exporter.metrics.sun import SUN_FAMILIES
@@ -22,6 +24,7 @@ from aps_exporter.model import Reading
 from aps_exporter.station import Station
 from aps_exporter.summary import Roster
 from aps_exporter.web.app import Wiring, create_app
+from tests.web.conftest import fleet_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -67,10 +70,19 @@ def test_exporters_own_metrics_are_listed() -> None:
     """The exporter's own families are in the README too."""
     own = [
         f"{f.name}_total" if f.type == "counter" else f.name
-        for f in ExporterCollector(shared=lambda: 0).describe()
+        for f in ExporterCollector(figures=Figures).describe()
     ]
 
     assert set(own) <= set(first_column("Metrics"))
+    for family in EXPORTER_FAMILIES:
+        assert f"| `{family.name}` | {family.kind} | – | {family.help} |" in section("Metrics")
+
+
+def test_interfaces_metric_is_listed() -> None:
+    """What tells which interface answers is in the README too."""
+    labels = ", ".join(interfaces.LABELS)
+
+    assert f"| `{interfaces.NAME}` | gauge | {labels} | {interfaces.HELP} |" in section("Metrics")
 
 
 def test_suns_metrics_are_listed() -> None:
@@ -105,6 +117,7 @@ def test_every_command_has_help_with_an_example(command: click.Command) -> None:
 def test_every_configuration_key_is_listed() -> None:
     """The table of keys has each key of the settings, and no other."""
     keys = [*Settings.model_fields, *(f"pvoutput.{key}" for key in PVOutputSettings.model_fields)]
+    keys += FLEET_KEYS
 
     assert sorted(first_column("Configuration")) == sorted(set(keys) - {"pvoutput"})
 
@@ -112,7 +125,7 @@ def test_every_configuration_key_is_listed() -> None:
 def test_every_route_is_listed() -> None:
     """The table of routes has each path that is served."""
     station = Station(settings=Settings(host="127.0.0.1"), poll=unread, hold=Roster().summarize)
-    app = create_app(Wiring(station=station))
+    app = create_app(Wiring(fleet=fleet_of(station)))
 
     assert first_column("HTTP") == [route.path for route in app.routes if isinstance(route, Route)]
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -181,3 +182,27 @@ def test_a_possible_place(tmp_path: Path) -> None:
     settings = load_settings(file, {})
 
     assert (settings.latitude, settings.longitude) == (-33.9, 18.0)
+
+
+@pytest.mark.parametrize(
+    ("day", "rises", "sets"),
+    [("2026-06-21", "04:43", "21:21"), ("2026-12-21", "08:04", "15:53")],
+)
+def test_sunrise_and_sunset(day: str, rises: str, sets: str) -> None:
+    """In Greenwich the sun rises and sets within a minute or two of what almanacs say."""
+    midnight = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo("Europe/London"))
+    times = Place(latitude=51.48, longitude=0).daylight(midnight)
+
+    for at, expected in zip(times, (rises, sets), strict=True):
+        assert at is not None
+        told = datetime.fromisoformat(f"{day} {expected}").replace(tzinfo=midnight.tzinfo)
+
+        assert abs(at - told) <= timedelta(minutes=2)
+
+
+@pytest.mark.parametrize("day", ["2026-06-21", "2026-12-21"])
+def test_a_day_without_sunrise(day: str) -> None:
+    """Within the polar circle there are days on which the sun neither rises nor sets."""
+    midnight = datetime.fromisoformat(day).replace(tzinfo=UTC)
+
+    assert Place(latitude=80, longitude=0).daylight(midnight) == (None, None)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from aps_exporter.ecu.curve import CurvePoint, lead, parse_curve
 from aps_exporter.errors import EcuError, EcuPageError
 from aps_exporter.model import Reading
 from aps_exporter.pvoutput.builder import Builder
 from aps_exporter.pvoutput.site import Site
 from aps_exporter.pvoutput.slots import SWEEP_S, Sample, coverage, label
 
-__all__ = ["Backfill", "lead", "parse_curve"]
+__all__ = ["Backfill"]
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +23,6 @@ _SILENCE: Final = timedelta(minutes=10)
 _PAUSE: Final = timedelta(minutes=5)
 _TRIES: Final = 3
 """How often a page that is no curve is asked for: that ECU has none, or will be itself again."""
-_QUARTER_S: Final = 900.0
-_SLACK_S: Final = 120.0
-_RECENT: Final = timedelta(minutes=30)
-_MOST_W: Final = 10_000_000
-"""Beyond any ECU: one serves a few hundred inverters."""
 
 
 class Backfill:
@@ -89,8 +83,7 @@ class Backfill:
             self._tell("the ECU's power curve is not used: its times don't fit those of the rows")
             return
         self._tries_left = 0
-        moved = [replace(s, at=s.at - ahead) for s in curve]
-        filled = self._builder.fill([s for s in moved if s.at <= now], now)
+        filled = self._builder.fill([s for s in _samples(curve, ahead) if s.at <= now], now)
         if filled:
             log.info("%d slots of today filled from the ECU's own power curve", filled)
 
@@ -104,44 +97,10 @@ class Backfill:
         self._told = text
 
 
-def lead(curve: Sequence[Sample], reading: Reading) -> timedelta | None:
-    """Tell by how much the curve's times are ahead: whole quarter hours; ``None`` if that is open.
-
-    The curve's last point is the sweep that the rows show, or the next one, as it is fetched
-    later. The curve is in UTC by the ECU's clock: a wrong zone shifts the rows only, so that the
-    rows' `clock_error_s` is no answer.
-    """
-    newest = reading.newest_report
-    at = reading.utc(newest) if newest else None
-    if at is None:
-        return None
-    ahead_s = (curve[-1].at - at).total_seconds()
-    whole_s = (ahead_s + _SLACK_S) // _QUARTER_S * _QUARTER_S
-    if ahead_s - whole_s > SWEEP_S + _SLACK_S:
-        return None
-    # Old or future rows may be off themselves, by an error of their zone that is not yet known.
-    recent = -timedelta(seconds=_SLACK_S) <= reading.read_at - at <= _RECENT
-    return timedelta(seconds=whole_s) if recent or whole_s == 0 else None
-
-
-def parse_curve(body: bytes) -> list[Sample]:
-    """Read the page `old_power_graph`, oldest point first.
-
-    ``{"power":[{"time":1644476905000,"each_system_power":24},...],"today_energy":"4.06",...}``
-
-    Times are milliseconds of true UTC, as far as the ECU's clock is right. Power is the whole
-    system's. Raises `EcuPageError` when it is not such a page.
-    """
-    try:
-        points = json.loads(body)["power"]
-        pairs = sorted((int(p["time"]), float(p["each_system_power"])) for p in points)
-        moments = [(datetime.fromtimestamp(ms // 1000, UTC), w) for ms, w in pairs]
-    except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError) as error:
-        message = "the ECU's power curve is not the JSON that we know"
-        raise EcuPageError(message, "page_unrecognised") from error
-    curve: list[Sample] = []
-    for at, power_w in moments:
-        if 0 <= power_w <= _MOST_W:
-            previous = curve[-1].at if curve else None
-            curve.append(Sample(at=at, power_w=power_w, covers_s=coverage(at, previous)))
-    return curve
+def _samples(curve: Sequence[CurvePoint], ahead: timedelta) -> Iterator[Sample]:
+    """Say at which true times the points were, and for how long each stands."""
+    previous: datetime | None = None
+    for point in curve:
+        at = point.at - ahead
+        yield Sample(at=at, power_w=point.power_w, covers_s=coverage(at, previous))
+        previous = at

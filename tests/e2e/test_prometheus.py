@@ -28,10 +28,10 @@ scrape_configs:
 class Prometheus(Program):
     """Prometheus on a port of its own, with data that nobody keeps."""
 
-    def __init__(self, program: str, folder: Path, target: str) -> None:
+    def __init__(self, program: str, folder: Path, target: str, text: str = CONFIG) -> None:
         """Start it, and wait until it can be asked."""
         config = folder / "prometheus.yml"
-        config.write_text(CONFIG.format(address=target))
+        config.write_text(text.format(address=target))
         super().__init__(
             program,
             f"--config.file={config}",

@@ -9,10 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from aps_exporter.ecu.curve import CurvePoint, lead
 from aps_exporter.errors import EcuUnreachableError
-from aps_exporter.pvoutput.backfill import lead
 from aps_exporter.pvoutput.policy import Policy
-from aps_exporter.pvoutput.slots import Sample
 from tests.pvoutput.day import Day, Roof
 from tests.pvoutput.fake_pvoutput import FakePVOutput
 
@@ -137,7 +136,7 @@ def test_lead(
     (row,) = reading.inverters
     assert row.reported_at is not None
     moved = replace(row, reported_at=row.reported_at + timedelta(hours=rows_h))
-    points = [Sample(at=NOON + timedelta(hours=curve_h), power_w=1.0)]
+    points = [CurvePoint(at=NOON + timedelta(hours=curve_h), power_w=1.0)]
     found = lead(points, replace(reading, inverters=(moved,)))
 
     assert found == (None if expected is None else timedelta(hours=expected))

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aps_exporter.ecu.curve import parse_curve
 from aps_exporter.errors import EcuPageError
 from aps_exporter.pvoutput.answers import Answer, Rate, Verdict, batch_codes, classify
-from aps_exporter.pvoutput.backfill import parse_curve
 from aps_exporter.pvoutput.budget import Budget
 from aps_exporter.pvoutput.energy import DayGuard, LifetimeGuard
 from aps_exporter.pvoutput.policy import Fields

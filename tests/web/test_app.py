@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import socket
 import threading
-from dataclasses import replace
 
 import pytest
 
 from aps_exporter.deadline import Deadline
 from aps_exporter.errors import EcuTimeoutError, EcuUnreachableError
 from aps_exporter.model import Reading
-from aps_exporter.web.scrapes import MAX_IN_FLIGHT
+from aps_exporter.web.scrapes import MAX_PER_ECU
 from tests.web.conftest import TIMEOUT_S, Answer, Client, Ecu, Start
 
 HEALTH = ["/-/healthy", "/-/ready"]
@@ -171,7 +169,7 @@ def test_malformed_scrape_timeout_is_400(ecu: Ecu, client: Client, header: str) 
 
 
 def test_too_many_scrapes_are_refused_while_health_answers(reading: Reading, start: Start) -> None:
-    """The 65th scrape at once is 503; the 64 are answered in the end, and the next too."""
+    """The 17th scrape of an ECU at once is 503; the 16 are answered in the end, and the next."""
     release = threading.Event()
     full = threading.Semaphore(0)
 
@@ -184,7 +182,7 @@ def test_too_many_scrapes_are_refused_while_health_answers(reading: Reading, sta
     answers: list[Answer] = []
     scrapers = [
         threading.Thread(target=lambda path=path: answers.append(client.fetch(path)))
-        for path in SCRAPES * (MAX_IN_FLIGHT // 2)
+        for path in SCRAPES * (MAX_PER_ECU // 2)
     ]
     for scraper in scrapers:
         scraper.start()
@@ -199,7 +197,7 @@ def test_too_many_scrapes_are_refused_while_health_answers(reading: Reading, sta
     assert [answer.status for answer in refused] == [503, 503]
     assert [answer.headers["retry-after"] for answer in refused] == ["1", "1"]
     assert health == [200, 200, 200]
-    assert [answer.status for answer in answers] == [200] * MAX_IN_FLIGHT
+    assert [answer.status for answer in answers] == [200] * MAX_PER_ECU
     assert client.fetch("/metrics").status == 200
 
 
@@ -221,59 +219,3 @@ def test_poll_of_a_scraper_that_left_goes_on(reading: Reading, start: Start) -> 
 
     assert ended.wait(TIMEOUT_S)
     assert client.fetch("/metrics").status == 200
-
-
-def test_landing_page_says_how_the_last_poll_ended(reading: Reading, start: Start) -> None:
-    """The page knows the last outcome, be it a reading or a failure, and polls for neither."""
-    outcomes: list[Reading | EcuTimeoutError] = [reading, EcuTimeoutError("took <too> long")]
-
-    def next_outcome(_deadline: Deadline) -> Reading:
-        outcome = outcomes[ecu.polls - 1]
-        if isinstance(outcome, EcuTimeoutError):
-            raise outcome
-        return outcome
-
-    ecu = Ecu(next_outcome)
-    client = start(ecu)
-    before = client.fetch("/").text
-    client.fetch("/metrics")
-    well = client.fetch("/").text
-    client.fetch("/metrics")
-    ill = client.fetch("/").text
-
-    assert "Not read yet" in before
-    assert "The ECU answered at 2026-06-01 10:05:03 UTC" in well
-    assert "Panels online: 1 of 2. Inverters online: 1 of 1. Power: 120 W." in well
-    assert "failed (timeout): took &lt;too&gt; long" in ill
-    assert ecu.polls == 2
-
-
-def test_landing_page_runs_nothing(reading: Reading, start: Start) -> None:
-    """Texts from outside are shown as text, and the browser is told to run and load nothing."""
-    evil = replace(reading, source="http://x/<script>alert('1')</script>")
-    client = start(Ecu(lambda _deadline: evil))
-    client.fetch("/metrics")
-    page = client.fetch("/")
-
-    assert "<script" not in page.text
-    assert "&lt;script&gt;alert(&#x27;1&#x27;)" in page.text
-    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha")
-
-
-def test_landing_page_links_to_what_exists(client: Client) -> None:
-    """Every link of the landing page leads somewhere."""
-    links = re.findall(r'href="([^"]+)"', client.fetch("/").text)
-
-    assert set(links) == {*SCRAPES, *HEALTH}
-    assert [client.fetch(link).status for link in links] == [200] * len(links)
-
-
-def test_landing_page_without_power(reading: Reading, start: Start) -> None:
-    """A roof that only repeats old rows has no power to show, not 0 W, and the page says why."""
-    dark = replace(reading, inverters=(replace(reading.inverters[0], stale=True),))
-    client = start(Ecu(lambda _deadline: dark))
-    client.fetch("/metrics")
-    page = client.fetch("/").text
-
-    assert "Panels online: 0 of 2. Inverters online: 0 of 1. Power: unknown." in page
-    assert "About the ECU: it repeats its rows of 2026-06-01 12:04:00; as they are old" in page
