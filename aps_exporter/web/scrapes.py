@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import re
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -21,10 +22,18 @@ from aps_exporter.workers import Run, Workers, in_new_thread
 
 __all__ = ["MAX_IN_FLIGHT", "MAX_PER_ECU", "Scrapes", "header", "in_thread"]
 
-MAX_IN_FLIGHT = 512
-"""10 000 ECUs a minute that take two seconds each keep 333 busy; a waiting one takes 60 kB."""
+MAX_IN_FLIGHT = 1024
+"""10 000 ECUs a minute that take two seconds each keep 333 busy; a first poll takes twice that."""
 MAX_PER_ECU = 64
 """More would be waiting for the same poll: one ECU that hangs must not use up the rest."""
+CALM = 64
+"""So many scrapes may be in flight however busy the machine is."""
+MOST_LAG_S = 0.25
+"""Answers that lie about for longer tell that there is more to do than can be done in time.
+
+Taking more on would make all of them late, for ever: who is late is asked again, and who failed
+costs most.
+"""
 SHORTEST_DEADLINE_S = 0.5
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 TIMEOUT_OFFSET_S = 0.5
@@ -41,10 +50,14 @@ class Scrapes:
 
     limit: int = MAX_IN_FLIGHT
     per_ecu: int = MAX_PER_ECU
+    calm: int = CALM
+    monotonic: Callable[[], float] = time.monotonic
     in_flight: int = field(default=0, init=False)
     refused: int = field(default=0, init=False)
     """Requests that were turned away."""
     _by_ecu: Counter[str] = field(default_factory=Counter, init=False)
+    _lag_s: float = field(default=0.0, init=False)
+    """How long the last answer lay ready before it was taken up."""
     _workers: Workers = field(default_factory=partial(Workers, "scrape"), init=False)
 
     async def answer(
@@ -63,14 +76,11 @@ class Scrapes:
             allowed_s = _allowed_s(header(request, TIMEOUT_HEADER), timeout_s)
         except ValueError as error:
             return PlainTextResponse(f"{error}\n", status_code=400)
-        if self.in_flight >= self.limit:
-            return self._refuse(f"{self.limit} scrapes are in flight")
-        if ecu is not None and self._by_ecu[ecu] >= self.per_ecu:
-            return self._refuse(f"{self.per_ecu} scrapes of this ECU are in flight")
+        if why := self._why_not(ecu):
+            return self._refuse(why)
         self._count(ecu, 1)
         try:
-            timed = partial(work, Deadline.after(allowed_s))
-            return await asyncio.wrap_future(in_thread(timed, self._workers.run))
+            return await self._work_out(partial(work, Deadline.after(allowed_s)))
         except asyncio.CancelledError:
             # Only the server cancels, when it has waited long enough for us to finish.
             return PlainTextResponse("aps-exporter is stopping.\n", status_code=503)
@@ -79,6 +89,26 @@ class Scrapes:
             return PlainTextResponse("A bug; the log says more.\n", status_code=500)
         finally:
             self._count(ecu, -1)
+
+    def _why_not(self, ecu: str | None) -> str | None:
+        """Say why no more can be taken on, if so."""
+        if self.in_flight >= self.limit:
+            return f"{self.limit} scrapes are in flight"
+        if self.in_flight >= self.calm and self._lag_s > MOST_LAG_S:
+            return "there is more to do than can be done in time"
+        if ecu is not None and self._by_ecu[ecu] >= self.per_ecu:
+            return f"{self.per_ecu} scrapes of this ECU are in flight"
+        return None
+
+    async def _work_out(self, work: Callable[[], Response]) -> Response:
+        """Let a thread do it, and note how long we take to see that it is done."""
+
+        def call() -> tuple[Response, float]:
+            return work(), self.monotonic()
+
+        response, ended = await asyncio.wrap_future(in_thread(call, self._workers.run))
+        self._lag_s = self.monotonic() - ended
+        return response
 
     def _refuse(self, why: str) -> Response:
         self.refused += 1

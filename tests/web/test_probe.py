@@ -248,3 +248,30 @@ def test_too_many_probes_are_refused(serve: Serve, reading: Reading) -> None:
         scraper.join()
 
     assert (refused.status, refused.text) == (503, "2 scrapes are in flight; come back later.\n")
+
+
+def test_what_would_be_late_is_refused(serve: Serve, reading: Reading) -> None:
+    """Once answers lie about for too long no more are taken on, until one is in time again."""
+    release, polling = threading.Event(), threading.Semaphore(0)
+
+    def hang(deadline: Deadline) -> Reading:
+        polling.release()
+        release.wait(deadline.remaining())
+        return reading
+
+    moments = iter(
+        [0.0, 1.0, 2.0, 2.0]
+    )  # each answer is ready at the one, and taken up at the other
+    scrapes = Scrapes(calm=1, monotonic=lambda: next(moments, 3.0))
+    client = serve(scrapes, hung=Ecu(hang), well=Ecu(lambda _: reading))
+    alone = client.fetch("/probe?target=well")
+    scraper = threading.Thread(target=client.fetch, args=["/probe?target=hung"])
+    scraper.start()
+    assert polling.acquire(timeout=TIMEOUT_S)
+    late = client.fetch("/probe?target=well")
+    release.set()
+    scraper.join()
+    again = client.fetch("/probe?target=well")
+
+    assert (alone.status, late.status, again.status) == (200, 503, 200)
+    assert late.text == "there is more to do than can be done in time; come back later.\n"
