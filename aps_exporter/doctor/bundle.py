@@ -17,7 +17,7 @@ from aps_exporter.ecu.pages import parse_home, parse_table
 from aps_exporter.errors import ConfigError, EcuPageError
 from aps_exporter.model import EcuInfo, Table
 
-__all__ = ["read_bundle", "truth_of", "write_bundle"]
+__all__ = ["read_bundle", "table_truth", "truth_of", "write_bundle"]
 
 FORMAT: Final = 1
 NOTE: Final = (
@@ -118,7 +118,8 @@ def _info(info: EcuInfo) -> dict[str, object]:
     return facts
 
 
-def _table(table: Table) -> dict[str, object]:
+def table_truth(table: Table) -> dict[str, object]:
+    """Write a table in the form of the truth files of tests."""
     truth: dict[str, object] = {
         "inverters": [
             {
@@ -143,7 +144,7 @@ def _table(table: Table) -> dict[str, object]:
 def _sweep(reply: bytes) -> dict[str, object]:
     sweep = parse_inverters(reply)
     return {
-        **_table(sweep.table),
+        **table_truth(sweep.table),
         "swept_at": str(sweep.swept_at) if sweep.swept_at else None,
         "glitches": dict(sweep.glitches),
     }
@@ -151,7 +152,7 @@ def _sweep(reply: bytes) -> dict[str, object]:
 
 _PARSERS: Final[dict[tuple[str, Kind], Callable[[bytes], object]]] = {
     ("web", "home"): lambda page: _info(parse_home(page)),
-    ("web", "table"): lambda page: _table(parse_table(page)),
+    ("web", "table"): lambda page: table_truth(parse_table(page)),
     ("tcp", "system"): lambda reply: _info(parse_system(reply)),
     ("tcp", "inverters"): _sweep,
     ("tcp", "signals"): lambda reply: dict(parse_signals(reply)),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aps_exporter.doctor.bundle import table_truth
 from aps_exporter.ecu.pages import parse_home, parse_table
 from aps_exporter.errors import EcuPageError
 from aps_exporter.model import EcuInfo, Table
@@ -66,29 +67,6 @@ HOME_CGI = (
 )
 
 
-def told(table: Table) -> dict[str, object]:
-    """Write a table in the form of the truth files."""
-    truth: dict[str, object] = {
-        "inverters": [
-            {
-                "serial": inverter.serial,
-                "panels": [[c.name, c.power_w, c.dc_voltage_v] for c in inverter.channels],
-                "volts": {line.phase: line.voltage_v for line in inverter.grid_voltages},
-                "hertz": inverter.grid_frequency_hz,
-                "celsius": inverter.temperature_c,
-                "time": str(inverter.reported_at) if inverter.reported_at else None,
-                "online": inverter.online,
-            }
-            for inverter in table.inverters
-        ]
-    }
-    if table.unreadable:
-        truth["unreadable"] = [[cell.row, cell.column, cell.text] for cell in table.unreadable]
-    if table.duplicate_rows:
-        truth["duplicate_rows"] = table.duplicate_rows
-    return truth
-
-
 def fault_of(parse: Callable[[bytes], object], page: bytes) -> str:
     """Give the status of the error that a page must raise."""
     with pytest.raises(EcuPageError) as caught:
@@ -101,7 +79,7 @@ def test_every_page_of_the_folder_reads_as_its_truth_says(page: Path) -> None:
     """A page gives what stands beside it in a JSON file, to the last value, or that fault."""
     truth = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
     try:
-        read = told(parse_table(page.read_bytes()))
+        read = table_truth(parse_table(page.read_bytes()))
     except EcuPageError as error:
         read = {"fault": error.status}
 
@@ -113,7 +91,7 @@ def test_line_ends_change_nothing(page: Path) -> None:
     """A page with CRLF line ends reads as the same page with LF."""
     truth = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
     try:
-        read = told(parse_table(page.read_bytes().replace(b"\n", b"\r\n")))
+        read = table_truth(parse_table(page.read_bytes().replace(b"\n", b"\r\n")))
     except EcuPageError as error:
         read = {"fault": error.status}
 
