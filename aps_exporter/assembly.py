@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -20,10 +19,10 @@ from aps_exporter.ecu.tcp_client import TcpClient
 from aps_exporter.ecu.tcp_interface import TcpInterface
 from aps_exporter.ecu.web import Fetch, make_fetch, make_knock
 from aps_exporter.ecu.web_interface import WebInterface
-from aps_exporter.fleet import Post, Terms
 from aps_exporter.history import History
 from aps_exporter.metrics.interfaces import InterfaceCollector
 from aps_exporter.metrics.sun import SunCollector
+from aps_exporter.posts import Post, Terms
 from aps_exporter.roster.memory import Memory
 from aps_exporter.roster.table import roster_file
 from aps_exporter.station import LOOK_S, MOST_OUTCOMES, Station
@@ -34,6 +33,7 @@ __all__ = [
     "make_poller",
     "make_roster",
     "make_sun_collectors",
+    "make_tcp_client",
     "open_post",
     "roster_key",
     "utc_now",
@@ -54,12 +54,12 @@ def make_poller(
     *,
     resolve: Resolve = resolve,
     fetch: Fetch | None = None,
-    talking: threading.Lock | None = None,
+    tcp_client: TcpClient | None = None,
 ) -> Poller:
     """Make what reads the ECU; `now` is another clock than the world's for a simulated one.
 
-    `resolve` says where the ECU is, over either interface; `fetch` gets the pages from there.
-    `talking` is held by whoever asks the ECU, and shared by those who ask the same address.
+    `resolve` says where the ECU is, over either interface; `fetch` gets the pages from there, and
+    `tcp_client` speaks TCP with it, if others do so by it already.
     """
     host = urlsplit(settings.base_url).hostname or ""
     port = settings.tcp_port
@@ -72,7 +72,7 @@ def make_poller(
     )
     tcp = TcpInterface(
         source=f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}",
-        client=TcpClient(connect=lambda deadline: connect(resolve(host, port), deadline), now=now),
+        client=tcp_client or make_tcp_client(settings, now, resolve=resolve),
     )
     interfaces: dict[str, EcuInterface] = {
         "web": web,
@@ -87,8 +87,15 @@ def make_poller(
         max_age_s=settings.max_age,
         stale_after_s=settings.stale_after,
         now=now,
-        talking=talking or threading.Lock(),
     )
+
+
+def make_tcp_client(
+    settings: Settings, now: Callable[[], datetime] = utc_now, *, resolve: Resolve = resolve
+) -> TcpClient:
+    """Make what speaks TCP with the ECU; whoever asks the same one has to share it."""
+    host, port = urlsplit(settings.base_url).hostname or "", settings.tcp_port
+    return TcpClient(connect=lambda deadline: connect(resolve(host, port), deadline), now=now)
 
 
 def make_roster(
@@ -145,8 +152,9 @@ def open_post(
     if terms.trace:
         find = terms.trace.resolve(find)
         fetch = terms.trace.fetch(make_fetch(find))
-    poller = make_poller(settings, now, resolve=find, fetch=fetch, talking=terms.talking)
-    poller.run = terms.run
+    tcp_client = terms.tcp_client or make_tcp_client(settings, now, resolve=find)
+    poller = make_poller(settings, now, resolve=find, fetch=fetch, tcp_client=tcp_client)
+    poller.talking, poller.run = terms.talking, terms.run
     with ExitStack() as stack:
         roster = make_roster(settings, lasting=lasting and terms.listed, memory=terms.memory)
         if terms.memory is None:
@@ -176,6 +184,7 @@ def open_post(
             station=station,
             terms=terms,
             memory=roster.memory,
+            tcp_client=tcp_client,
             shared=lambda: poller.shared,
             start=start,
             close=stack.pop_all().close,

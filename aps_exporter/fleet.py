@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,71 +15,16 @@ from weakref import WeakValueDictionary
 from aps_exporter.config_entries import EcuSettings, address_of
 from aps_exporter.config_fleet import Configuration
 from aps_exporter.ecu.trace import Trace
-from aps_exporter.roster.memory import Memory
+from aps_exporter.posts import Asked, OpenPost, Post, Terms
 from aps_exporter.station import Outcome, Station
-from aps_exporter.targets import TargetPolicy, parse_target
-from aps_exporter.workers import Run, Workers, in_new_thread
+from aps_exporter.targets import Target, TargetPolicy, parse_target
+from aps_exporter.workers import Workers, in_new_thread
 
-__all__ = ["Asked", "Changes", "Fleet", "OpenPost", "Post", "Terms"]
+__all__ = ["Changes", "Fleet"]
 
 MOST_STRANGERS: Final = 1024
 """Targets that aren't listed, and modules of those that are, that are remembered at a time."""
 CLOSERS: Final = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """How an ECU is to be run, whatever its settings."""
-
-    talking: threading.Lock
-    """Held by whoever asks the ECU; those at the same address share it."""
-    policy: TargetPolicy | None = None
-    """Where it may be; ``None``: it is in the configuration, and may be where that says."""
-    memory: Memory | None = None
-    """The roster of the ECU, if another station of it has one already."""
-    listed: bool = True
-    """It stands in the configuration: its roster lasts, and it is forwarded."""
-    ecus: int = 1
-    """How many ECUs there are: where there are many, each has to do with less memory."""
-    trace: Trace | None = None
-    """Writes down what is asked of the ECU."""
-    run: Run = in_new_thread
-    """Has polls made; who has a trace needs threads that do nothing else."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Post:
-    """A station that runs."""
-
-    settings: EcuSettings
-    station: Station
-    terms: Terms
-    memory: Memory
-    shared: Callable[[], int]
-    """Counts the reads that were answered with another reader's poll."""
-    close: Callable[[], None]
-    start: Callable[[], None] = lambda: None
-    """Begins what the ECU needs beside scrapes, once nobody else does it."""
-    visitors: int = 0
-
-
-OpenPost = Callable[[EcuSettings, Terms], Post]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a target and a module mean."""
-
-    settings: EcuSettings
-    terms: Terms
-    module: str
-    post: Post | None
-    """``None``: it isn't in the configuration as it was asked for."""
-
-    @property
-    def address(self) -> str:
-        """Where the ECU is."""
-        return address_of(self.settings.host)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +118,8 @@ class Fleet:
 
     def resolve(self, target: str, module: str = "") -> Asked:
         """Find out what is asked for by a name or an address; raises `TargetError`."""
-        listed = self._listed
+        # The version first, so that what is of an older list never passes for new.
+        version, listed = self.version, self._listed
         post = listed.posts.get(target)
         if post is None:
             parsed = parse_target(target)
@@ -181,33 +127,57 @@ class Fleet:
         if post is None:
             listed.policy.require(parsed)
             settings = listed.configuration.stranger(parsed)
+            pages = Target(host=parsed.host)
+            if parsed.port == settings.tcp_port != pages.port and pages.port in listed.policy.ports:
+                # The other port of the same ECU, which must not be asked for pages.
+                return self.resolve(str(pages), module)
             talking = self._talking_at(str(parsed))
             terms = Terms(
                 talking=talking, policy=listed.policy, listed=False, run=self._workers.run
             )
         else:
             settings = post.settings
-            terms = replace(post.terms, memory=post.memory, listed=False, ecus=1)
+            terms = replace(
+                post.terms, memory=post.memory, tcp_client=post.tcp_client, listed=False, ecus=1
+            )
         if module:
+            tcp_port = settings.tcp_port
             post, settings = None, listed.configuration.with_module(settings, module)
-        return Asked(settings=settings, terms=terms, module=module, post=post)
+            if settings.tcp_port != tcp_port:
+                terms = replace(terms, tcp_client=None)
+        return Asked(settings=settings, terms=terms, module=module, post=post, version=version)
 
     @contextmanager
     def visit(self, asked: Asked) -> Iterator[Station]:
         """Give the station that is asked for."""
+        with self._visit(asked) as post:
+            yield post.station
+
+    @contextmanager
+    def _visit(self, asked: Asked) -> Iterator[Post]:
         if asked.post is not None:
-            yield asked.post.station
+            yield asked.post
             return
         post = self._stranger(asked)
         try:
-            yield post.station
+            yield post
         finally:
             with self._lock:
                 post.visitors -= 1
 
     def open_apart(self, asked: Asked, trace: Trace) -> Post:
-        """Open a station for one poll of which all is told, and nothing is remembered."""
-        terms = replace(asked.terms, memory=None, trace=trace, run=in_new_thread)
+        """Open a station for one poll of which all is told, and nothing is remembered.
+
+        But it has no TCP client of its own: a port that is asked too often hangs.
+        """
+        with self._visit(asked) as post:
+            terms = replace(
+                asked.terms,
+                memory=None,
+                tcp_client=post.tcp_client,
+                trace=trace,
+                run=in_new_thread,
+            )
         return self._open_post(asked.settings, terms)
 
     def failures(self, most: int = 20) -> list[tuple[str, Outcome]]:
@@ -285,9 +255,14 @@ class Fleet:
             return self._talking.setdefault(address, threading.Lock())
 
     def _stranger(self, asked: Asked) -> Post:
-        """Give a post that isn't listed to a visitor, and forget the one unused for longest."""
+        """Give a post that isn't listed to a visitor, and forget the one unused for longest.
+
+        Who asked before a reload and comes after it gets what was, and leaves nothing behind.
+        """
         key = (asked.address, asked.module)
         with self._lock:
+            if asked.version != self.version:
+                return self._open_post(asked.settings, asked.terms)
             post = self._strangers.get(key)
             if post is None:
                 self._forget_one()

@@ -17,7 +17,8 @@ from aps_exporter.config_entries import EcuSettings
 from aps_exporter.config_fleet import load_configuration
 from aps_exporter.deadline import Deadline
 from aps_exporter.errors import ConfigError, EcuError, EcuUnreachableError, TargetError
-from aps_exporter.fleet import MOST_STRANGERS, Fleet, Post, Terms
+from aps_exporter.fleet import MOST_STRANGERS, Fleet
+from aps_exporter.posts import Post, Terms
 from aps_exporter.reload import Reloader
 from aps_exporter.roster.memory import Memory
 from aps_exporter.station import Station
@@ -91,7 +92,7 @@ def station(fleet: Fleet, target: str, module: str = "") -> Station:
         return visited
 
 
-@pytest.mark.parametrize("target", ["north", "10.0.0.1", "10.0.0.1:80"])
+@pytest.mark.parametrize("target", ["north", "10.0.0.1", "10.0.0.1:80", "10.0.0.1:8899"])
 def test_a_name_and_its_address_are_one_ecu(write: Write, target: str) -> None:
     """Whoever asks by address gets the ECU that is listed there."""
     with fleet_of(write(NORTH, SOUTH), opened := Opened()) as fleet:
@@ -104,9 +105,11 @@ def test_a_name_and_its_address_are_one_ecu(write: Write, target: str) -> None:
 def test_a_stranger_is_opened_once(write: Write) -> None:
     """An address that isn't listed has one station, however it is written; it isn't listed."""
     with fleet_of(write(NORTH), opened := Opened()) as fleet:
-        visited = [station(fleet, target) for target in ("10.0.0.9", "10.0.0.9:80")]
+        visited = [
+            station(fleet, target) for target in ("fd00::9", "[fd00:0::9]:80", "[fd00::9]:8899")
+        ]
 
-        assert visited[0] is visited[1]
+        assert visited[0] is visited[1] is visited[2]
         assert list(fleet.stations) == ["north"]
     assert opened.posts[-1].terms.policy is not None
     assert not opened.posts[-1].terms.listed
@@ -195,6 +198,19 @@ def test_the_turn_to_speak_outlives_a_change(write: Write) -> None:
         fleet.apply(load_configuration(write(NORTH | {"timeout": 9}), {}))
 
     assert opened.posts[0].terms.talking is opened.posts[1].terms.talking
+
+
+def test_who_comes_after_a_reload_leaves_nothing_of_before(write: Write) -> None:
+    """A visit that was asked for before a reload has the old settings, and nobody after it has."""
+    file = write(NORTH, timeout=2)
+    with fleet_of(file, Opened()) as fleet:
+        asked = fleet.resolve("10.0.0.9")
+        fleet.apply(load_configuration(write(NORTH, timeout=3), {}))
+        with fleet.visit(asked) as before:
+            pass
+        after = station(fleet, "10.0.0.9")
+
+    assert (before.settings.timeout, after.settings.timeout) == (2, 3)
 
 
 def test_what_cannot_be_opened_changes_nothing(write: Write) -> None:

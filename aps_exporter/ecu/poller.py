@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -92,12 +93,8 @@ class Poller:
 
     def day_curve(self, deadline: Deadline) -> bytes:
         """Get the JSON of today's power curve, which php ECUs keep; raises `EcuError`."""
-        if not self.talking.acquire(timeout=deadline.remaining()):
-            raise EcuTimeoutError(LATE)
-        try:
+        with self._turn(deadline):
             return self.interface.day_curve(deadline)
-        finally:
-            self.talking.release()
 
     def interfaces_up(self) -> Mapping[str, bool]:
         """Say of ``web`` and ``tcp`` whether it answered when it was last asked, if it ever was."""
@@ -106,7 +103,7 @@ class Poller:
     def _run(self, outcome: Future[Reading], reader: Deadline) -> None:
         """Poll, and tell all who wait; `reader` is the deadline of the one who began."""
         try:
-            with self.talking:
+            with self._turn(Deadline.after(self.timeout_s)):
                 reading, detour = self._poll(Deadline.after(self.timeout_s), reader)
         except BaseException as error:  # noqa: BLE001  # goes to the readers, whatever it is
             if isinstance(error, EcuError):
@@ -120,6 +117,16 @@ class Poller:
             self._running = None
             self._last = (self.monotonic(), reading)
         outcome.set_result(reading)
+
+    @contextmanager
+    def _turn(self, deadline: Deadline) -> Iterator[None]:
+        """Have the ECU for oneself; raises `EcuTimeoutError`, lest those who wait pile up."""
+        if not self.talking.acquire(timeout=deadline.remaining()):
+            raise EcuTimeoutError(LATE)
+        try:
+            yield
+        finally:
+            self.talking.release()
 
     def _poll(self, deadline: Deadline, reader: Deadline) -> tuple[Reading, str | None]:
         """Make a reading, and say why it is not from where it should be, if so."""

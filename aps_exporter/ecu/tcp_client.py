@@ -22,8 +22,9 @@ from aps_exporter.ecu.frames import (
     with_signals,
 )
 from aps_exporter.ecu.tcp import Command, Connect, exchange
+from aps_exporter.ecu.trace import Step
 from aps_exporter.ecu.web import LATE
-from aps_exporter.errors import EcuError, EcuPageError, EcuTimeoutError
+from aps_exporter.errors import ApsError, EcuError, EcuPageError, EcuTimeoutError
 from aps_exporter.model import EcuInfo, Table
 
 __all__ = ["TcpClient", "TcpSweep"]
@@ -34,6 +35,8 @@ SIGNALS_EVERY_S: Final = 600.0
 SIGNALS_LAST_S: Final = 1800.0
 FIRST_PAUSE_S: Final = 60.0
 LONGEST_PAUSE_S: Final = 900.0
+MOST_TOLD: Final = 6
+"""Two polls and a curve, or the tries of a few that failed."""
 NIGHT: Final = ("02:35", "03:25")
 """The ECU's maintenance, about 02:45 to 03:15 by its clock, which we know to ten minutes."""
 
@@ -73,6 +76,8 @@ class TcpClient:
     every_s: float = 60.0
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     monotonic: Callable[[], float] = time.monotonic
+    told: tuple[tuple[float, Step], ...] = field(default=(), init=False)
+    """The last commands: when it was by `monotonic`, and what came of them."""
     _talking: threading.Lock = field(default_factory=threading.Lock, init=False)
     _ecu_id: str | None = field(default=None, init=False)
     _answer: TcpSweep | None = field(default=None, init=False)
@@ -231,4 +236,17 @@ class TcpClient:
 
     def _exchange(self, command: Command, deadline: Deadline, day: date | None = None) -> bytes:
         ecu_id = None if command is Command.SYSTEM else self._ecu_id
-        return exchange(command, self.connect, deadline, ecu_id=ecu_id, day=day)
+        started, outcome = self.monotonic(), "failed: a bug"
+        try:
+            reply = exchange(command, self.connect, deadline, ecu_id=ecu_id, day=day)
+            outcome = f"{len(reply)} bytes"
+        except ApsError as error:
+            outcome = f"failed: {error}"
+            raise
+        finally:
+            ended = self.monotonic()
+            step = Step(
+                what=f"command {command.value}", outcome=outcome, duration_s=ended - started
+            )
+            self.told = (*self.told, (ended, step))[-MOST_TOLD:]
+        return reply

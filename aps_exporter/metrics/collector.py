@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
@@ -37,14 +37,20 @@ class EcuCollector(Collector):
     read: Callable[[Deadline], Reading]
     summarize: Callable[[Reading], Summary]
     deadline: Deadline
+    answer: Poll | None = None
+    """What the ECU has been asked for already."""
+
+    def asked(self) -> EcuCollector:
+        """Ask the ECU now, so that collecting waits for nothing."""
+        return replace(self, answer=self._poll())
 
     def describe(self) -> list[Metric]:
         """Name the families without asking the ECU."""
         return _DESCRIPTION
 
     def collect(self) -> list[Metric]:
-        """Poll the ECU; families without a value are absent."""
-        poll = self._poll()
+        """Poll the ECU, unless it was asked; families without a value are absent."""
+        poll = self.answer or self._poll()
         return [family for row in FAMILIES if (family := row.fill(poll)) is not None]
 
     def _poll(self) -> Poll:

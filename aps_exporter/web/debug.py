@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import generate_latest
 from prometheus_client.registry import Collector
 
 from aps_exporter.ecu.pages import headings
-from aps_exporter.ecu.trace import Trace
+from aps_exporter.ecu.tcp_client import TcpClient
+from aps_exporter.ecu.trace import Step, Trace
 from aps_exporter.errors import EcuPageError
-from aps_exporter.fleet import Asked
+from aps_exporter.posts import Asked, Post
 from aps_exporter.station import Station
 from aps_exporter.summary import Summary
 
 __all__ = ["report"]
 
 
-def report(asked: Asked, station: Station, trace: Trace, registry: Collector) -> str:
-    """Collect the registry, which polls, and tell all about it; secrets are masked."""
+def report(asked: Asked, post: Post, trace: Trace, ask: Callable[[], Collector]) -> str:
+    """Ask the ECU for what a scrape would give, and tell all about it; secrets are masked."""
     with trace.listening():
-        metrics = generate_latest(registry).decode()
+        metrics = generate_latest(ask()).decode()
     module = f", module {asked.module}" if asked.module else ""
+    commands = [*_commands(post.tcp_client)]
     parts = {
         f"Probe of {asked.settings.name}{module}": [
-            "Of what this exporter remembers of the ECU nothing was used, nor changed.",
+            "Of what this exporter remembers of the ECU nothing was used, nor changed"
+            + (", but for what it said over TCP, where it is asked seldom." if commands else "."),
         ],
         "Settings": [asked.settings.model_dump_json(indent=2)],
         "Requests": [
-            f"{step.what}: {step.outcome} ({step.duration_s * 1000:.1f} ms)" for step in trace.steps
+            *map(_line, trace.steps),
+            *commands,
         ],
         "Columns": [*_columns(trace)],
-        "Cells that are not understood": [*_cells(station)],
+        "Cells that are not understood": [*_cells(post.station)],
         "Log": trace.log,
         "Metrics": [metrics.rstrip("\n")],
     }
@@ -43,6 +47,18 @@ def _text(parts: dict[str, list[str]]) -> Iterator[str]:
         yield f"{heading}\n{'=' * len(heading)}"
         yield from (_printable(line) for line in lines or ["none"])
         yield ""
+
+
+def _line(step: Step) -> str:
+    return f"{step.what}: {step.outcome} ({step.duration_s * 1000:.1f} ms)"
+
+
+def _commands(client: TcpClient | None) -> Iterator[str]:
+    """Say what was last asked over TCP, which may have been for somebody else."""
+    if client is not None:
+        now = client.monotonic()
+        for at, step in client.told:
+            yield f"TCP {_line(step)}, {now - at:.0f} s ago"
 
 
 def _columns(trace: Trace) -> Iterator[str]:

@@ -168,11 +168,9 @@ class Exposition:
             return _filled(form, metric)
         self.size -= len(form)
         self._written.pop(key, None)
-        text = _write(offer, metric)
+        text = offer.write(_Family(metric)).removesuffix(offer.end)
         form = _form(text)
-        other = _numbered(metric)
-        # Samples that stand elsewhere, or are more than a value, are written anew each time.
-        if _filled(form, metric) == text and _filled(form, other) == _write(offer, other):
+        if _is_plain(metric) and _filled(form, metric) == text:
             self.size += len(form)
             self._written[key] = (shape, form)
         return text
@@ -188,16 +186,22 @@ class Expositions:
     _used: OrderedDict[str, Exposition] = field(default_factory=OrderedDict)
     """The one used last comes last."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+    """Held while writing: Python runs one thread at a time, and who waits for that costs time."""
 
     def render(
         self, name: str, registry: Collector, accept: str, accept_encoding: str
     ) -> tuple[bytes, dict[str, str]]:
-        """Do as `Exposition.render` for the ECU of this name."""
+        """Do as `Exposition.render` for the ECU of this name.
+
+        One at a time: a registry must not wait for anybody.
+        """
         with self._lock:
             # Whoever else asks for this ECU at this moment gets a new one.
             exposition = self._used.pop(name, None) or Exposition()
             self._size -= exposition.size
-        answer = exposition.render(registry, accept, accept_encoding)
+        with self._turn:
+            answer = exposition.render(registry, accept, accept_encoding)
         with self._lock:
             self._size += exposition.size
             if replaced := self._used.pop(name, None):
@@ -219,9 +223,12 @@ def _digest(metric: Metric) -> bytes:
     return hashlib.blake2b(marshal.dumps((head, samples), 2), digest_size=16).digest()
 
 
-def _write(offer: Format, metric: Metric) -> bytes:
-    """Have prometheus_client write one family."""
-    return offer.write(_Family(metric)).removesuffix(offer.end)
+def _is_plain(metric: Metric) -> bool:
+    """Say whether each sample is a line with a value at its end, in the order of the samples."""
+    names = (metric.name, f"{metric.name}_total")
+    return metric.type in ("gauge", "counter") and all(
+        s.name in names and s.timestamp is None and s.exemplar is None for s in metric.samples
+    )
 
 
 def _form(text: bytes) -> str:
@@ -240,13 +247,6 @@ def _filled(form: str, metric: Metric) -> bytes:
         return (form % values).encode()
     except TypeError:
         return b""
-
-
-def _numbered(metric: Metric) -> Metric:
-    """Make a family that has another value in each place."""
-    other = Metric(metric.name, metric.documentation, metric.type, metric.unit)
-    other.samples = [s._replace(value=float(at)) for at, s in enumerate(metric.samples)]
-    return other
 
 
 def _elements(header: str) -> Iterator[tuple[str, Mapping[str, str], float]]:

@@ -13,8 +13,9 @@ from starlette.responses import PlainTextResponse, Response
 from aps_exporter.deadline import Deadline
 from aps_exporter.ecu.trace import Trace
 from aps_exporter.errors import TargetError
-from aps_exporter.fleet import Asked, Fleet
+from aps_exporter.fleet import Fleet
 from aps_exporter.metrics.collector import EcuCollector
+from aps_exporter.posts import Asked
 from aps_exporter.station import Station
 from aps_exporter.web.debug import report
 from aps_exporter.web.exposition import Expositions, describe_format
@@ -67,7 +68,7 @@ class Prober:
         trace = Trace()
         post = self.fleet.open_apart(asked, trace)
         try:
-            text = report(asked, post.station, trace, registry_of(post.station, deadline))
+            text = report(asked, post, trace, partial(registry_of, post.station, deadline))
         except TargetError as error:
             return _refusal(error)
         finally:
@@ -78,11 +79,10 @@ class Prober:
 def registry_of(
     station: Station, deadline: Deadline, others: tuple[Collector, ...] = ()
 ) -> CollectorRegistry:
-    """Put together what one scrape of an ECU is made of."""
+    """Wait for the ECU, and put together what one scrape of it is made of."""
+    ecu = EcuCollector(read=station.read, summarize=station.summarize, deadline=deadline)
     registry = CollectorRegistry()
-    registry.register(
-        EcuCollector(read=station.read, summarize=station.summarize, deadline=deadline)
-    )
+    registry.register(ecu.asked())
     for collector in (*station.collectors, *others):
         registry.register(collector)
     return registry

@@ -26,14 +26,17 @@ MAX_IN_FLIGHT = 1024
 """10 000 ECUs a minute that take two seconds each keep 333 busy; a first poll takes twice that."""
 MAX_PER_ECU = 64
 """More would be waiting for the same poll: one ECU that hangs must not use up the rest."""
-CALM = 64
+CALM = 128
 """So many scrapes may be in flight however busy the machine is."""
-MOST_LAG_S = 0.25
-"""Answers that lie about for longer tell that there is more to do than can be done in time.
+MOST_LATE_S = 0.5
+"""An answer that is later tells that there is more to do than can be done in time.
 
-Taking more on would make all of them late, for ever: who is late is asked again, and who failed
-costs most.
+To take all of it on would make every answer late, for ever: who is late is asked again.
 """
+SETTLE_S = 5.0
+"""For so long, answers may still be late because of what was taken on before."""
+GROWTH = 32.0
+"""By so much grows what is taken on while that many answers as are in flight come in time."""
 SHORTEST_DEADLINE_S = 0.5
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 TIMEOUT_OFFSET_S = 0.5
@@ -56,9 +59,14 @@ class Scrapes:
     refused: int = field(default=0, init=False)
     """Requests that were turned away."""
     _by_ecu: Counter[str] = field(default_factory=Counter, init=False)
-    _lag_s: float = field(default=0.0, init=False)
-    """How long the last answer lay ready before it was taken up."""
+    _room: float = field(init=False)
+    """How many may be in flight as things are; less than `limit` while the machine is too slow."""
+    _settled: float = field(default=0.0, init=False)
     _workers: Workers = field(default_factory=partial(Workers, "scrape"), init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with all the room there is."""
+        self._room = self.limit
 
     async def answer(
         self,
@@ -80,7 +88,7 @@ class Scrapes:
             return self._refuse(why)
         self._count(ecu, 1)
         try:
-            return await self._work_out(partial(work, Deadline.after(allowed_s)))
+            return await self._work_out(work, Deadline.after(allowed_s))
         except asyncio.CancelledError:
             # Only the server cancels, when it has waited long enough for us to finish.
             return PlainTextResponse("aps-exporter is stopping.\n", status_code=503)
@@ -94,21 +102,32 @@ class Scrapes:
         """Say why no more can be taken on, if so."""
         if self.in_flight >= self.limit:
             return f"{self.limit} scrapes are in flight"
-        if self.in_flight >= self.calm and self._lag_s > MOST_LAG_S:
+        if self.in_flight >= self._room:
             return "there is more to do than can be done in time"
         if ecu is not None and self._by_ecu[ecu] >= self.per_ecu:
             return f"{self.per_ecu} scrapes of this ECU are in flight"
         return None
 
-    async def _work_out(self, work: Callable[[], Response]) -> Response:
-        """Let a thread do it, and note how long we take to see that it is done."""
+    async def _work_out(self, work: Callable[[Deadline], Response], deadline: Deadline) -> Response:
+        """Let a thread do it, and see whether that was in time."""
+        asked = self.monotonic()
 
-        def call() -> tuple[Response, float]:
-            return work(), self.monotonic()
+        def call() -> tuple[Response, float, float]:
+            began = self.monotonic()
+            return work(deadline), began, self.monotonic()
 
-        response, ended = await asyncio.wrap_future(in_thread(call, self._workers.run))
-        self._lag_s = self.monotonic() - ended
+        response, began, ended = await asyncio.wrap_future(in_thread(call, self._workers.run))
+        now = self.monotonic()
+        self._adapt(max(began - asked, ended - deadline.at, now - ended), now)
         return response
+
+    def _adapt(self, late_s: float, now: float) -> None:
+        """Take on more, little by little, as long as answers come in time, else a quarter less."""
+        if late_s <= MOST_LATE_S:
+            self._room = min(self.limit, self._room + GROWTH / self._room)
+        elif now >= self._settled:
+            self._room = max(self.calm, min(self._room, self.in_flight) * 0.75)
+            self._settled = now + SETTLE_S
 
     def _refuse(self, why: str) -> Response:
         self.refused += 1

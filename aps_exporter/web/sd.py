@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -42,6 +43,8 @@ class Discovery:
     external: Place | None = None
     """Where we are found, as the owner says; ``None``: where the request found us."""
     _version: int = field(default=-1, init=False)
+    _ends: list[bytes] = field(default_factory=list, init=False)
+    """What costs most, and is the same for all, whatever they write into their Host header."""
     _written: dict[Place, tuple[bytes, str]] = field(default_factory=dict, init=False)
     """Place → the list, and its tag."""
 
@@ -61,10 +64,13 @@ class Discovery:
         if self._version != self.fleet.version:
             self._version = self.fleet.version
             self._written.clear()
+            self._ends = [
+                _end_of_group(name, station.labels) for name, station in self.fleet.stations.items()
+            ]
         if place not in self._written:
             if len(self._written) >= MOST_REMEMBERED:
                 self._written.clear()
-            body = _write(self.fleet, place)
+            body = _write(place, self._ends)
             digest = hashlib.blake2b(body, digest_size=16).hexdigest()
             self._written[place] = body, f'"{digest}"'
         return self._written[place]
@@ -100,17 +106,17 @@ def _is_host(text: str) -> bool:
     return len(text) <= _LONGEST_HOST and _HOST.fullmatch(text) is not None
 
 
-def _write(fleet: Fleet, place: Place) -> bytes:
+def _end_of_group(name: str, labels: Mapping[str, str]) -> bytes:
+    """Write what is said of an ECU wherever we are found, and the end of its group."""
+    return _json({**labels, "__param_target": name, "instance": name})[1:] + b"}"
+
+
+def _write(place: Place, ends: Sequence[bytes]) -> bytes:
     """Write a group for each ECU; these labels make relabelling unnecessary."""
-    common = {
-        "__scheme__": place.scheme,
-        "__metrics_path__": f"{place.prefix}/probe",
-    }
-    groups = [
-        {
-            "targets": [place.host],
-            "labels": {**station.labels, **common, "__param_target": name, "instance": name},
-        }
-        for name, station in fleet.stations.items()
-    ]
-    return json.dumps(groups, ensure_ascii=False, separators=(",", ":")).encode()
+    common = {"__scheme__": place.scheme, "__metrics_path__": f"{place.prefix}/probe"}
+    begin = _json({"targets": [place.host], "labels": common}).removesuffix(b"}}") + b","
+    return b"[" + b",".join([begin + end for end in ends]) + b"]"
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -481,6 +481,24 @@ def test_requests_to_one_ecu_never_overlap(cgi: Ecu) -> None:
     assert cgi.fetched.count(CGI) <= 2
 
 
+def test_who_waits_too_long_for_a_turn_leaves(cgi: Ecu) -> None:
+    """Polls of an ECU that others keep busy don't pile up, to be made when nobody wants them."""
+    threads: list[threading.Thread] = []
+
+    def run(work: Callable[[], None]) -> None:
+        threads.append(threading.Thread(target=work, daemon=True))
+        threads[-1].start()
+
+    poller = cgi.poller(timeout_s=0.05)
+    poller.run = run
+    with poller.talking:
+        assert status(poller) == "timeout"
+        threads[0].join(5)
+
+        assert not threads[0].is_alive()
+    assert cgi.fetched == []
+
+
 def test_a_young_reading_is_shared(cgi: Ecu) -> None:
     """Readings younger than `max_age` serve whoever asks; older ones nobody."""
     poller = cgi.poller(max_age_s=10)

@@ -15,8 +15,9 @@ from aps_exporter.config import Settings
 from aps_exporter.config_entries import EcuSettings
 from aps_exporter.config_fleet import Configuration
 from aps_exporter.deadline import Deadline
-from aps_exporter.fleet import Fleet, Post, Terms
+from aps_exporter.fleet import Fleet
 from aps_exporter.model import Channel, EcuInfo, Inverter, PhaseVoltage, Reading
+from aps_exporter.posts import Post, Terms
 from aps_exporter.roster.memory import Memory
 from aps_exporter.station import Station
 from aps_exporter.summary import Roster

@@ -262,7 +262,7 @@ def test_what_would_be_late_is_refused(serve: Serve, reading: Reading) -> None:
     moments = iter(
         [0.0, 1.0, 2.0, 2.0]
     )  # each answer is ready at the one, and taken up at the other
-    scrapes = Scrapes(calm=1, monotonic=lambda: next(moments, 3.0))
+    scrapes = Scrapes(calm=1, monotonic=lambda: next(moments, 2.0))
     client = serve(scrapes, hung=Ecu(hang), well=Ecu(lambda _: reading))
     alone = client.fetch("/probe?target=well")
     scraper = threading.Thread(target=client.fetch, args=["/probe?target=hung"])

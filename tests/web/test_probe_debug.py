@@ -92,6 +92,42 @@ def test_secrets_are_masked(served: Served) -> None:
     assert '"api_key": "**********"' in text
 
 
+def test_the_tcp_port_is_not_asked_for_a_story(tmp_path: Path) -> None:
+    """A port that hangs when it is asked often is asked once, by whomever; that is told."""
+    with Simulator(SimulatorSettings(inverters=2, speed=0.0, interface="tcp")) as ecu:
+        keys = {
+            "interface": "tcp",
+            "tcp_port": ecu.tcp_port,
+            "modules": {"hurried": {"timeout": 2}},
+        }
+        with serving(several({"north": "127.0.0.1"}, tmp_path, **keys)) as client:
+            first = client.fetch("/probe?target=north&debug=true").text
+            queries = ("", "&module=hurried", "&debug=true", "&module=hurried&debug=true")
+            answers = [client.fetch(f"/probe?target=north{query}").text for query in queries]
+        visits = ecu.tcp_visits
+    told = [line for line in parts_of(first)["Requests"].splitlines() if line.startswith("TCP ")]
+
+    assert all("\naps_up 1.0\n" in answer for answer in answers)
+    assert len(visits) == len(told) == 3
+    assert told[0].startswith("TCP command 0001: ")
+    assert " bytes (" in told[0]
+
+
+@pytest.mark.parametrize("interface", ["web", "tcp", "auto"])
+def test_a_name_that_leads_to_this_machine_is_refused(tmp_path: Path, interface: str) -> None:
+    """Over either interface, with a story or without, nobody is asked there."""
+    with Simulator(SimulatorSettings(inverters=2, interface="both", family="php-dc")) as ecu:
+        ports = [ecu.port, ecu.tcp_port]
+        keys = {"interface": interface, "tcp_port": ecu.tcp_port, "allowed_ports": ports}
+        with serving(several({"north": "10.0.0.1"}, tmp_path, **keys)) as client:
+            query = f"/probe?target=localhost:{ecu.port}"
+            answers = [client.fetch(f"{query}{more}") for more in ("", "&debug=true")]
+
+        assert [answer.status for answer in answers] == [403, 403]
+        assert all("it leads to an address that is loopback" in a.text for a in answers)
+        assert (ecu.visits, ecu.tcp_visits) == ((), ())
+
+
 def test_odd_cells_are_quoted(served: Served) -> None:
     """What couldn't be read is quoted, with its column and its row."""
     served.ecu.switch_on("odd-cells")
