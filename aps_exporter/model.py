@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -49,6 +50,11 @@ class PhaseVoltage:
     """``A``, ``B`` or ``C`` on three-phase inverters, ``AB``, ``BC`` or ``CA`` where it is the
     voltage between two lines (QT2 over TCP), else empty."""
     voltage_v: float
+
+    @property
+    def to_neutral_v(self) -> float:
+        """The voltage of one line against neutral, which all inverters can be compared by."""
+        return self.voltage_v / math.sqrt(3) if len(self.phase) > 1 else self.voltage_v
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

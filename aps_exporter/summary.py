@@ -141,7 +141,7 @@ class Roster:
             power_w=power_w,
             power_estimated_w=power_w if estimate is None else estimate,
             scaled=estimate is not None,
-            grid_voltage_v=_mean(_mean(v.voltage_v for v in i.grid_voltages) for i in online),
+            grid_voltage_v=_mean(_mean(v.to_neutral_v for v in i.grid_voltages) for i in online),
             grid_frequency_hz=_mean(inverter.grid_frequency_hz for inverter in online),
             temperature_c=_mean(inverter.temperature_c for inverter in online),
             panel_states=panel_states,

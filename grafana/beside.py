@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from aps_exporter.metrics.exporter import ExporterCollector
+from aps_exporter.metrics.exporter import ExporterCollector, Figures
 from aps_exporter.metrics.families import Poll
 from aps_exporter.metrics.pvoutput import PVOutputCollector
 from aps_exporter.pvoutput.status import RESULTS, Snapshot
@@ -37,7 +37,7 @@ class Story:
         self._go_on(moment, by_day=poll.summary is not None and poll.summary.received > 0)
         elapsed_s = (moment - self.began).total_seconds()
         shared = int(elapsed_s / 700 + 9 * noise(1, 1, elapsed_s / 7200))
-        yield from ExporterCollector(shared=lambda: shared).collect()
+        yield from ExporterCollector(figures=lambda: Figures(shared=shared)).collect()
         yield _number("up", 1)
         yield _number("scrape_duration_seconds", poll.duration_s + 0.004)
         yield from self._process(elapsed_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -129,6 +130,14 @@ def test_an_inverter_without_watts_is_in_no_average() -> None:
     assert summary.grid_voltage_v == 230
     assert summary.inverters_online == 2
     assert summary.received == 1
+
+
+def test_volts_between_lines_count_as_those_of_a_line() -> None:
+    """A QT2 says 400 V between lines over TCP where its neighbours say 231 V."""
+    lines = tuple(PhaseVoltage(phase=phase, voltage_v=400.0) for phase in ("AB", "BC", "CA"))
+    qt2 = replace(inverter("901000012345", 300.0), grid_voltages=lines)
+
+    assert summarize(qt2).grid_voltage_v == pytest.approx(230.94, abs=0.01)
 
 
 def test_a_three_phase_inverter_has_the_mean_of_its_phases() -> None:

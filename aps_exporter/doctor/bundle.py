@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from typing import Final
@@ -20,6 +21,7 @@ from aps_exporter.model import EcuInfo, Table
 __all__ = ["read_bundle", "table_truth", "truth_of", "write_bundle"]
 
 FORMAT: Final = 1
+_HEX_ID: Final = re.compile(r"[0-9a-f]{12}")
 NOTE: Final = (
     "Written by aps-exporter doctor. Ids, addresses and network names are replaced, each always "
     "by the same. Look through it before you publish it."
@@ -29,13 +31,16 @@ NOTE: Final = (
 def write_bundle(findings: Findings) -> str:
     """Write the evidence as JSON, with stand-ins for all names."""
     mask = Mask()
+    mask.learn_host(findings.evidence.host)
     mask.learn(filter(None, (info.ecu_id for info in findings.infos)))
     mask.learn(inverter.serial for inverter in findings.inverters)
     if findings.sweep:
         mask.learn(inverter.serial for inverter in findings.sweep.table.inverters)
         mask.learn(findings.sweep.gateways)
+        unread = findings.sweep.table.unreadable
+        mask.learn(filter(_HEX_ID.fullmatch, (part for c in unread for part in (c.row, c.text))))
     mask.learn(findings.signals)
-    items = [_masked(item, mask) for item in findings.evidence.items]
+    items = [_masked(item, mask, findings.doubt_in(item)) for item in findings.evidence.items]
     document = {
         "format": FORMAT,
         "note": NOTE,
@@ -85,13 +90,15 @@ def truth_of(item: Item) -> object:
         return {"fault": error.status}
 
 
-def _masked(item: Item, mask: Mask) -> Item:
-    content = item.content
+def _masked(item: Item, mask: Mask, doubt_from: int | None) -> Item:
+    content, error = item.content, item.error
     if content is not None and item.door == "tcp":
-        content = mask.reply(content, understood=item.error is None)
+        content = mask.reply(content, doubt_from)
+        # What it quotes can be looked up in the reply, where it is masked.
+        error = error and error.partition(": ")[0]
     elif content is not None:
         content = mask.page(content)
-    return replace(item, content=content, error=item.error and mask.text(item.error))
+    return replace(item, content=content, error=error and mask.text(error))
 
 
 def _item_json(item: Item) -> dict[str, object]:

@@ -89,6 +89,16 @@ class Findings:
         tables = (self.table, self.sweep.table if self.sweep else None)
         return tuple(cell for part in (*tables, *self.infos) if part for cell in part.unreadable)
 
+    def doubt_in(self, item: Item) -> int | None:
+        """Tell from which byte on an answer over TCP is not understood; ``None``: it all is."""
+        if item.error:
+            return 0
+        if item.content is None or item.kind != "inverters" or self.sweep is None:
+            return None
+        rows = [cell.row for cell in self.sweep.table.unreadable if cell.row != "reply"]
+        places = [item.content.find(bytes.fromhex(row)) for row in rows if row.isdecimal()]
+        return min(places, default=0) if rows else None
+
     @property
     def last_sweep(self) -> datetime | None:
         """The newest reporting time, by the ECU's wall clock."""
@@ -117,6 +127,10 @@ class Findings:
             return ZoneInfo(self.timezone) if self.timezone else None
         except (ZoneInfoNotFoundError, ValueError, OSError):
             return None  # an ECU may print anything
+
+    def asked(self, door: Door, kind: Kind) -> list[Item]:
+        """Give the questions of one kind, whatever they brought."""
+        return [item for item in self.evidence.items if (item.door, item.kind) == (door, kind)]
 
     def faults(self, door: Door) -> list[Item]:
         """Give the questions at a door that brought nothing we can use."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from aps_exporter.doctor.evidence import Door
 from aps_exporter.doctor.findings import Findings, online_of, power_of
+from aps_exporter.ecu.glitches import Glitches
+from aps_exporter.ecu.interfaces import PAGE_FAULTS
 from aps_exporter.ecu.journal import span
 from aps_exporter.model import Inverter
 
@@ -36,10 +40,31 @@ def oddities_of(findings: Findings) -> list[str]:
 
 
 def _pages_removed(findings: Findings) -> str | None:
-    gone = [item.where for item in findings.faults("web") if item.status == "page_gone"]
-    if findings.table or findings.home or not gone or not findings.evidence.answers("web"):
+    pages = (item for kind in ("home", "table") for item in findings.asked("web", kind))
+    if {item.status for item in pages} != {"page_gone"}:
         return None
     return "the web server answers, but its pages are gone, as with firmware 2.1.29A and C1.2.24B"
+
+
+def _page_cut(findings: Findings) -> str | None:
+    cut = [item.where for item in findings.faults("web") if item.status == "page_truncated"]
+    if not cut:
+        return None
+    return f"{', '.join(cut)}: the ECU may have been writing just then, so look again"
+
+
+def _web_hangs(findings: Findings) -> str | None:
+    return _hangs(findings, "web", "the web server takes connections")
+
+
+def _tcp_hangs(findings: Findings) -> str | None:
+    return _hangs(findings, "tcp", "its TCP port takes connections")
+
+
+def _hangs(findings: Findings, door: Door, who: str) -> str | None:
+    if not any(item.status == "timeout" for item in findings.faults(door)):
+        return None
+    return f"{who}, if it is there at all, and then is silent or too slow"
 
 
 def _home_missing(findings: Findings) -> str | None:
@@ -58,13 +83,14 @@ def _table_not_understood(findings: Findings) -> str | None:
 
 
 def _tcp_refused(findings: Findings) -> str | None:
-    if findings.table is None or findings.evidence.answers("tcp"):
+    faults = findings.faults("tcp")
+    if findings.table is None or not any(item.status == "unreachable" for item in faults):
         return None
     return "the pages work, but nobody answers on the TCP port: not needed as long as they do"
 
 
 def _failed_reply(findings: Findings) -> str | None:
-    faults = [item for item in findings.faults("tcp") if item.content is not None]
+    faults = [item for item in findings.faults("tcp") if item.status in PAGE_FAULTS]
     return f"command {faults[0].where}: {faults[0].error}" if faults else None
 
 
@@ -134,11 +160,15 @@ def _implausible_energy(findings: Findings) -> str | None:
 
 
 def _impossible_values(findings: Findings) -> str | None:
-    glitches = findings.sweep.glitches if findings.sweep else {}
-    if not glitches:
+    caught = Counter(findings.sweep.glitches if findings.sweep else {})
+    if findings.table:
+        glitches = Glitches()
+        glitches.hold_back(findings.table.inverters, None, found={})
+        caught |= glitches.counts
+    if not caught:
         return None
-    kinds = ", ".join(f"{count} of {kind}" for kind, count in glitches.items())
-    return f"its reply holds impossible values, which are left out: {kinds}"
+    kinds = ", ".join(f"{count} of {kind}" for kind, count in caught.items())
+    return f"it says what can't be, which is left out: {kinds}"
 
 
 def _gateway_as_inverter(findings: Findings) -> str | None:
@@ -149,7 +179,7 @@ def _gateway_as_inverter(findings: Findings) -> str | None:
 
 def _never_contacted(findings: Findings) -> str | None:
     serials = [inverter.serial for inverter in findings.inverters if not inverter.channels]
-    return f"never contacted since they were added: {', '.join(serials)}" if serials else None
+    return f"{', '.join(serials)}: never heard since the ECU began to look" if serials else None
 
 
 def _idle_inputs(findings: Findings) -> str | None:
@@ -174,7 +204,7 @@ def _unreadable(findings: Findings) -> str | None:
         return None
     first = findings.unreadable[0]
     return (
-        f"{len(findings.unreadable)} values can't be read, the first is {first.text!r} "
+        f"{len(findings.unreadable)} in all, the first is {first.text!r} "
         f"({first.column} of {first.row}): please attach a bundle to a bug report"
     )
 
@@ -196,9 +226,12 @@ def _disagreement(findings: Findings) -> str | None:
 
 ODDITIES: Final = (
     Oddity(name="pages removed by firmware", tell=_pages_removed),
+    Oddity(name="page cut off", tell=_page_cut),
+    Oddity(name="web pages hang", tell=_web_hangs),
     Oddity(name="table not understood", tell=_table_not_understood),
     Oddity(name="home page missing", tell=_home_missing),
     Oddity(name="TCP port closed", tell=_tcp_refused),
+    Oddity(name="TCP port hangs", tell=_tcp_hangs),
     Oddity(name="failed TCP reply", tell=_failed_reply),
     Oddity(name="no inverters over TCP", tell=_count_zero),
     Oddity(name="empty table", tell=_empty),

@@ -92,7 +92,7 @@ def _request(command: Command, ecu_id: str | None, day: date | None) -> bytes:
 
 
 def _reply(connection: socket.socket, deadline: Deadline, command: Command) -> bytes:
-    """Receive as much as the reply says it is long, four digits at most, and a line feed."""
+    """Receive what the reply says it is long, four digits at most; a line feed may follow it."""
     buffer = bytearray()
     while not complete(buffer):
         connection.settimeout(_left(deadline))
@@ -110,7 +110,7 @@ def _reply(connection: socket.socket, deadline: Deadline, command: Command) -> b
             raise ConnectionAbortedError
         buffer += some
     length = frame_length(buffer) or 0
-    return bytes(buffer[: length + 1])
+    return bytes(buffer[:length])
 
 
 def _part(connection: socket.socket, deadline: Deadline) -> None:

@@ -29,7 +29,7 @@ from grafana.boards.parts import (
     strip,
     tile,
 )
-from grafana.boards.promql import STATUSES, day, status_code, weakest
+from grafana.boards.promql import STATUSES, day, grid_volts, status_code, weakest
 
 __all__ = ["fleet"]
 
@@ -269,14 +269,11 @@ def _voltage() -> timeseries.Panel:
         graph(
             10,
             "Highest grid voltage of each ECU",
-            "Over all inverters and phases; ECUs that rise together share a transformer.",
+            "Over all inverters and phases, a QT2's volts divided by √3; ECUs that rise together "
+            "share a transformer.",
             "volt",
         )
         .decimals(0)
         .line_width(1)
-        .with_target(
-            over_time(
-                f"max by (instance) (aps_inverter_grid_voltage_volts{{{ECUS}}})", "{{instance}}"
-            )
-        )
+        .with_target(over_time(f"max by (instance) {grid_volts(ECUS)}", "{{instance}}"))
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["BY_PANEL", "ECU", "STATUSES", "day", "status_code", "weakest"]
+__all__ = ["BY_PANEL", "ECU", "STATUSES", "day", "grid_volts", "status_code", "weakest"]
 
 ECU = 'instance="$instance"'
 BY_PANEL = "on (job, instance, inverter, channel)"
+ROOT_OF_3 = 1.7320508
 STATUSES: Mapping[str, tuple[str, str]] = {
     "ok": ("answers", "green"),
     "empty": ("table empty", "yellow"),
@@ -32,6 +33,15 @@ def day(matcher: str) -> str:
     half = f"0.5 * max by (instance) (aps_inverters_expected{{{matcher}}})"
     sun = f"max by (instance) (aps_daylight{{{matcher}}}) == 1"
     return f"({producing} >= {half} or {producing} and on (instance) ({sun}))"
+
+
+def grid_volts(matcher: str) -> str:
+    """Tell the volts of each phase, also where an inverter measures between two of them."""
+    volts = "aps_inverter_grid_voltage_volts"
+    return (
+        f'({volts}{{{matcher}, phase!~"AB|BC|CA"}}'
+        f' or {volts}{{{matcher}, phase=~"AB|BC|CA"}} / {ROOT_OF_3})'
+    )
 
 
 def status_code(*matchers: str) -> str:

@@ -18,7 +18,7 @@ from grafana.boards.parts import (
     strip,
     tile,
 )
-from grafana.boards.promql import ECU, day
+from grafana.boards.promql import ECU, day, grid_volts
 
 __all__ = ["ages", "availability", "frequency", "pvoutput", "temperature", "voltage"]
 
@@ -64,19 +64,20 @@ def temperature() -> timeseries.Panel:
 
 def voltage() -> timeseries.Panel:
     """Draw the grid's voltage between its limits."""
-    volts = f"aps_inverter_grid_voltage_volts{{{ECU}}}"
+    volts = grid_volts(ECU)
     return (
         graph(
             13,
             "Grid voltage",
-            "Highest, mean and lowest over all inverters and phases. The limit lines are those of "
+            "Highest, mean and lowest over all inverters and phases; volts between two phases, as "
+            "of a QT2, are divided by √3. The limit lines are those of "
             "the alert rules for this ECU's profile; without the rules, EN 50160's.",
             "volt",
         )
         .decimals(0)
-        .with_target(over_time(f"max by (instance) ({volts})", "highest", "A"))
-        .with_target(over_time(f"avg by (instance) ({volts})", "mean", "B"))
-        .with_target(over_time(f"min by (instance) ({volts})", "lowest", "C"))
+        .with_target(over_time(f"max by (instance) {volts}", "highest", "A"))
+        .with_target(over_time(f"avg by (instance) {volts}", "mean", "B"))
+        .with_target(over_time(f"min by (instance) {volts}", "lowest", "C"))
         .with_target(over_time(_limit("high", 253), "upper limit", "D"))
         .with_target(over_time(_limit("low", 207), "lower limit", "E"))
         .override_by_name(

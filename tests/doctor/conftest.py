@@ -20,10 +20,13 @@ CLOSED = 9
 """A port at which nobody listens."""
 
 
-def look_at(ecu: Simulator) -> Findings:
+PATIENCE_S = 1.0
+
+
+def look_at(ecu: Simulator, patience_s: float = PATIENCE_S) -> Findings:
     """Ask an ECU everything, by its own clock."""
     visit = Visit(ecu.host, ecu.tcp_port or CLOSED)
-    return examine(gather(visit.ask, host=ecu.host, now=ecu.clock.now, patience_s=5))
+    return examine(gather(visit.ask, host=ecu.host, now=ecu.clock.now, patience_s=patience_s))
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,14 @@ def test_the_report_says_what_the_ecu_is_and_says(examined: Examine) -> None:
     ("faults", "settings", "name"),
     [
         (["page-gone"], {}, "pages removed by firmware"),
+        (["page-cut"], {}, "page cut off"),
+        (["hang"], {"interface": "web"}, "web pages hang"),
         ([], {"interface": "web"}, "TCP port closed"),
+        (["tcp-stall"], {}, "TCP port hangs"),
+        (["tcp-wrong-length"], {"interface": "tcp"}, "TCP port hangs"),
+        (["tcp-short"], {}, "failed TCP reply"),
+        (["tcp-unknown-type=all"], {"interface": "tcp"}, "unreadable values"),
+        (["impossible-volts=all"], {"interface": "web"}, "impossible values"),
         (["tcp-error=02"], {}, "failed TCP reply"),
         (["tcp-count-zero"], {}, "no inverters over TCP"),
         (["empty-table"], {}, "empty table"),
@@ -69,7 +76,7 @@ def test_the_report_says_what_the_ecu_is_and_says(examined: Examine) -> None:
         (["odd-cells"], {}, "unreadable values"),
         (["tcp-offline=zeroed", "tcp-count-zero"], {}, "interfaces disagree"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=str,
 )
 def test_a_known_fault_is_called_by_its_name(
     examined: Examine, faults: list[str], settings: dict[str, object], name: str
@@ -78,6 +85,19 @@ def test_a_known_fault_is_called_by_its_name(
     found = names(oddities_of(examined(*faults, **settings)))
 
     assert name in found
+
+
+@pytest.mark.parametrize(
+    ("faults", "name"),
+    [
+        (["page-cut"], "pages removed by firmware"),
+        (["tcp-stall"], "TCP port closed"),
+        (["tcp-hang"], "TCP port closed"),
+    ],
+)
+def test_no_fault_is_taken_for_another(examined: Examine, faults: list[str], name: str) -> None:
+    """A page that is cut off has not been removed, and a port that hangs is not closed."""
+    assert name not in names(oddities_of(examined(*faults)))
 
 
 def test_names_of_oddities_differ() -> None:

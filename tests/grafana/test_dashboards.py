@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 from aps_exporter.errors import EcuStatus
-from aps_exporter.metrics.exporter import ExporterCollector, process_collector
+from aps_exporter.metrics.exporter import ExporterCollector, Figures, process_collector
 from aps_exporter.metrics.families import FAMILIES
 from aps_exporter.metrics.pvoutput import PVOUTPUT_FAMILIES
 from aps_exporter.metrics.sun import SUN_FAMILIES
@@ -42,7 +42,7 @@ def known_names() -> set[str]:
     """Collect the names of all series that there are."""
     names = {row.name for row in FAMILIES}
     names |= {row.name for row in PVOUTPUT_FAMILIES} | {row.name for row in SUN_FAMILIES}
-    for collector in (ExporterCollector(shared=lambda: 0), process_collector()):
+    for collector in (ExporterCollector(figures=Figures), process_collector()):
         names |= {sample.name for family in collector.collect() for sample in family.samples}
     for path in (ROOT / "prometheus" / "rules").glob("*.yaml"):
         names |= set(re.findall(r"record: (\S+)", path.read_text(encoding="utf-8")))
