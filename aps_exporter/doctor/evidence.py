@@ -75,8 +75,8 @@ class Evidence:
         return any(item.door == door and item.status not in SILENCE for item in self.items)
 
 
-Ask = Callable[[Question, Deadline], bytes]
-"""Puts one question; returns the answer as it came, or raises `EcuError`."""
+Ask = Callable[[Question, Deadline], tuple[bytes, EcuError | None]]
+"""Puts one question; returns the answer as it came, and why it is none, or raises `EcuError`."""
 
 
 def gather(ask: Ask, *, host: str, now: Callable[[], datetime], patience_s: float) -> Evidence:
@@ -102,7 +102,9 @@ def _put(ask: Ask, question: Question, patience_s: float) -> Item:
     content, error = None, None
     status: EcuStatus = "ok"
     try:
-        content = ask(question, Deadline.after(patience_s))
+        content, unusable = ask(question, Deadline.after(patience_s))
+        if unusable is not None:
+            error, status = str(unusable), unusable.status
     except EcuError as caught:
         error, status = str(caught), caught.status
     return Item(

@@ -178,7 +178,7 @@ class _Reader:
         """Give the first answer to a kind of question that can be read."""
         found = None
         for number, item in enumerate(self.items):
-            if (item.door, item.kind) != (door, kind) or item.content is None:
+            if (item.door, item.kind) != (door, kind) or item.content is None or item.error:
                 continue
             try:
                 value = parse(item.content)

@@ -11,6 +11,7 @@ from aps_exporter.ecu.journal import span
 
 __all__ = ["config_of", "report"]
 
+STRANGE = ("page_unrecognised", "page_truncated")
 CLOCK_RIGHT_S = 600.0
 
 
@@ -156,7 +157,8 @@ def _steps(findings: Findings) -> Iterator[str]:
         yield "Switch the ECU off for a minute and on again: its services hang at times."
         yield f"If it answers and nothing here helps: {bundle}"
         return
-    if findings.unreadable or any(item.content and item.error for item in findings.evidence.items):
+    strange = any(item.status in STRANGE for item in findings.evidence.items)
+    if findings.unreadable or strange:
         yield f"Something is not understood. Help us to learn it: {bundle}"
     yield "Copy the configuration above into config.json and give your panels their names."
     yield "aps-exporter check config.json"

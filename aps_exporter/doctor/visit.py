@@ -10,7 +10,7 @@ from aps_exporter.doctor.evidence import Question
 from aps_exporter.ecu.frames import parse_system
 from aps_exporter.ecu.pages import parse_home
 from aps_exporter.ecu.tcp import Command, dial, exchange
-from aps_exporter.ecu.web import fetch
+from aps_exporter.ecu.web import fetch, fetch_any
 from aps_exporter.errors import EcuError, EcuPageError
 
 __all__ = ["Visit"]
@@ -25,15 +25,21 @@ class Visit:
     tcp_port: int
     _ecu_id: str | None = field(default=None, init=False)
 
-    def ask(self, question: Question, deadline: Deadline) -> bytes:
-        """Put a question; raises `EcuError`."""
+    def ask(self, question: Question, deadline: Deadline) -> tuple[bytes, EcuError | None]:
+        """Put a question; a page that came with an error is worth having, too."""
         if question.door == "web":
-            answer = fetch(f"http://{self.host}{question.where}", deadline)
+            url = f"http://{self.host}{question.where}"
+            try:
+                answer = fetch(url, deadline)
+            except EcuPageError as error:
+                if error.status == "page_truncated":
+                    raise
+                return fetch_any(url, deadline), error
         else:
             answer = self._exchange(Command(question.where), deadline)
         if question.kind in _IDENTIFY:
             self._learn(question, answer)
-        return answer
+        return answer, None
 
     def _exchange(self, command: Command, deadline: Deadline) -> bytes:
         if command is not Command.SYSTEM and self._ecu_id is None:

@@ -23,7 +23,17 @@ from aps_exporter.deadline import Deadline
 from aps_exporter.ecu.addresses import Resolve, connect, resolve
 from aps_exporter.errors import EcuError, EcuPageError, EcuTimeoutError, EcuUnreachableError
 
-__all__ = ["BODY_CAP", "LATE", "Fetch", "Knock", "fetch", "knock", "make_fetch", "make_knock"]
+__all__ = [
+    "BODY_CAP",
+    "LATE",
+    "Fetch",
+    "Knock",
+    "fetch",
+    "fetch_any",
+    "knock",
+    "make_fetch",
+    "make_knock",
+]
 
 Fetch = Callable[[str, Deadline], bytes]
 """Takes a URL and a deadline; returns the body of a page or raises `EcuError`.
@@ -55,7 +65,7 @@ def make_fetch(resolve: Resolve) -> Fetch:
     return partial(_fetch, resolve)
 
 
-def _fetch(resolve: Resolve, url: str, deadline: Deadline) -> bytes:
+def _fetch(resolve: Resolve, url: str, deadline: Deadline, *, any_status: bool = False) -> bytes:
     """GET one page and close the connection."""
     host, port = _place(url)
     try:
@@ -64,7 +74,8 @@ def _fetch(resolve: Resolve, url: str, deadline: Deadline) -> bytes:
         with closing(_Line(host, port, timeout=sock.gettimeout())) as line:
             line.sock = sock
             with _LineAdapter(line).send(request, stream=True) as response:
-                _require_ok(response)
+                if not any_status:
+                    _require_ok(response)
                 return _body(response)
     except (requests.RequestException, HTTPError, HTTPException, OSError) as error:
         raise _translated(error, deadline) from error
@@ -72,6 +83,9 @@ def _fetch(resolve: Resolve, url: str, deadline: Deadline) -> bytes:
 
 fetch: Final = make_fetch(resolve)
 """Fetches pages from the ECUs of the configuration."""
+
+fetch_any: Final[Fetch] = partial(_fetch, resolve, any_status=True)
+"""As `fetch`, but a page that comes with an error, such as a 404, is an answer too."""
 
 Knock = Callable[[str, Deadline], None]
 """Takes a URL and a deadline; raises `EcuError` unless somebody listens there."""

@@ -97,3 +97,13 @@ def test_another_file_is_refused(text: str) -> None:
     """What is no bundle is said to be none."""
     with pytest.raises(ConfigError, match="bundle"):
         list(read_bundle(text))
+
+
+def test_the_page_that_came_with_an_error_is_kept(examined: Examine) -> None:
+    """What firmware without pages shows in their place is what a maintainer wants to see."""
+    items = [item for item, _ in read_bundle(write_bundle(examined("page-gone")))]
+
+    gone = [item for item in items if item.status == "page_gone"]
+
+    assert gone
+    assert all(b"404" in (item.content or b"") for item in gone)
