@@ -84,8 +84,8 @@ class PanelNow(TypedDict):
     inverter: str
     channel: str
     group: str
-    row: int | None
-    column: int | None
+    row: int
+    column: int
     state: PanelState
     power_w: float | None
     share: float | None

@@ -7,7 +7,8 @@ from typing import Final
 from urllib.parse import quote
 
 from aps_exporter.web import words
-from aps_exporter.web.contract import Fleet, FleetEcu, FleetFailure, Level
+from aps_exporter.web.contract import Fleet, FleetEcu, Level
+from aps_exporter.web.failures import failures_card
 from aps_exporter.web.markup import Markup, document, tag
 from aps_exporter.web.roof_page import head, link_list
 
@@ -55,7 +56,7 @@ def _body(fleet: Fleet) -> Iterator[Markup]:
         "main",
         tag("dl", hero, class_="facts"),
         tag("section", tag("h2", "ECUs, worst first"), table, class_="card"),
-        _failures(fleet["failures"]),
+        failures_card(fleet["failures"]),
         tag("section", tag("h2", "More"), link_list(_LINKS), class_="card"),
         data_fleet="api/v1/fleet",
     )
@@ -78,20 +79,6 @@ def _row(ecu: FleetEcu) -> Markup:
         panels,
         tag("td", words.age(ecu["age_s"]), class_="n"),
     )
-
-
-def _failures(failures: list[FleetFailure]) -> Markup:
-    rows = tag("tbody", map(_failure_row, failures), id="failures")
-    table = tag("table", rows, aria_label="The last failure of each target")
-    wide = tag("div", table, class_="wide")
-    return tag(
-        "section", tag("h2", "Last failures"), wide, class_="card" if failures else "card gone"
-    )
-
-
-def _failure_row(failure: FleetFailure) -> Markup:
-    texts = (failure["at"][:19].replace("T", " "), failure["status"], failure["error"])
-    return tag("tr", tag("th", failure["target"], scope="row"), (tag("td", text) for text in texts))
 
 
 def _sum(ecus: list[FleetEcu]) -> float | None:

@@ -10,6 +10,8 @@ from typing import Final
 __all__ = ["Markup", "document", "tag"]
 
 VOID: Final = frozenset({"br", "col", "link", "meta"})
+OPEN: Final = frozenset({"dd", "dt", "li", "tbody", "td", "th", "thead", "tr"})
+"""These end where the next one begins; their end tags would be a tenth of a large roof's page."""
 
 
 class Markup(str):
@@ -32,7 +34,8 @@ def tag(
     )
     if name in VOID:
         return Markup(f"<{name}{written}>")
-    return Markup(f"<{name}{written}>{''.join(map(_child, children))}</{name}>")
+    end = "" if name in OPEN else f"</{name}>"
+    return Markup(f"<{name}{written}>{''.join(map(_child, children))}{end}")
 
 
 def document(head: Iterable[Markup], body: Iterable[Markup]) -> str:

@@ -8,15 +8,14 @@ from urllib.parse import quote
 
 from aps_exporter.web import words
 from aps_exporter.web.assets import STYLE, static
-from aps_exporter.web.contract import PanelNow, Poll, Status
+from aps_exporter.web.contract import FleetFailure, PanelNow, Poll, Status
+from aps_exporter.web.failures import failures_card
 from aps_exporter.web.markup import Markup, document, tag
 from aps_exporter.web.roof_words import classes, lists, texts
 
 __all__ = ["head", "link_list", "render_page"]
 
 _MODULES: Final = ("chart.js", "day.js", "details.js", "dom.js", "live.js", "words.js")
-_PER_ROW: Final = 10
-"""Panels in a row of those that have no place."""
 
 _LINKS: Final = {
     "fleet": "all ECUs",
@@ -36,9 +35,14 @@ _LEGEND: Final = (
 )
 
 
-def render_page(status: Status, *, ecu: str | None = None) -> str:
-    """Write the page of one ECU; `ecu` names it in the addresses where there are several."""
-    return document(_head(status), _Page(status, ecu).body())
+def render_page(
+    status: Status, *, ecu: str | None = None, failures: list[FleetFailure] | None = None
+) -> str:
+    """Write the page of one ECU; `ecu` names it in the addresses where there are several.
+
+    `failures`: of targets that are probed beside it.
+    """
+    return document(_head(status), _Page(status, ecu, failures or []).body())
 
 
 def _head(status: Status) -> Iterator[Markup]:
@@ -75,8 +79,9 @@ def link_list(links: dict[str, str]) -> Markup:
 class _Page:
     """Writes the sections; what changes is taken from `texts`, `lists` and `classes` by its key."""
 
-    def __init__(self, status: Status, ecu: str | None) -> None:
+    def __init__(self, status: Status, ecu: str | None, failures: list[FleetFailure]) -> None:
         self._status = status
+        self._failures = failures
         self._query = "" if ecu is None else f"?ecu={quote(ecu, safe='')}"
         self._texts = texts(status)
         self._lists = lists(status)
@@ -92,6 +97,7 @@ class _Page:
             tag("div", self._roof(), self._day(), class_="pair"),
             self._panels_day(),
             tag("div", self._panel_table(), self._inverter_table(), class_="pair tables"),
+            failures_card(self._failures) if self._failures else Markup(),
             self._plumbing(),
             data_status=f"api/v1/status{self._query}",
             data_day=f"api/v1/day{self._query}",
@@ -136,10 +142,17 @@ class _Page:
         return tag("section", tag("h2", "Now", class_="vh"), tag("dl", facts, class_="facts"))
 
     def _roof(self) -> Markup:
-        lines = _lines(self._status["roof"])
-        aisles = [not any(column) for column in zip(*lines, strict=True)]
-        rows = (tag("div", map(self._cell, row, aisles), class_="row", role="row") for row in lines)
-        roof = tag("div", rows, class_="tiles", role="grid", aria_label="The roof, tile by tile")
+        rows, columns, lines = _lines(self._status["roof"])
+        aisles = [set(column) == {None} for column in zip(*lines, strict=True)]
+        cells = (map(self._cell, line, aisles) for line in lines)
+        roof = tag(
+            "div",
+            (tag("div", *each, data_row=row) for row, each in zip(rows, cells, strict=True)),
+            class_="tiles",
+            role="group",  # until the arrow keys work, which makes it a grid
+            aria_label="The roof, tile by tile",
+            data_columns=" ".join(map(str, columns)),
+        )
         scale = (tag("i", class_=f"s{step}") for step in range(11))
         keys = (tag("li", tag("i", class_=kind), label) for kind, label in _LEGEND)
         legend = tag(
@@ -152,23 +165,22 @@ class _Page:
         nothing = None if surface else tag("p", "No panel has been seen yet.")
         return tag("section", tag("h2", "The roof"), surface, nothing, legend, class_="card")
 
-    def _cell(self, indices: list[int], aisle: bool) -> Markup:  # noqa: FBT001 as map() calls it
-        kind = "cell aisle" if aisle else "cell"
-        return tag("div", map(self._tile, indices), class_=kind, role="gridcell")
+    def _cell(self, index: int | None, aisle: bool) -> Markup:  # noqa: FBT001 as map() calls it
+        tile = None if index is None else self._tile(index)
+        return tag("div", tile, class_="aisle" if aisle else None)
 
     def _tile(self, index: int) -> Markup:
-        panel, key = self._status["roof"][index], f"t{index}"
+        key = f"t{index}"
         value, unit, name, more = self._lists[key]
-        return self._class(
+        return tag(
             "a",
-            key,
             tag("b", value),
             tag("small", unit),
             tag("span", name),
             tag("em", more),
+            class_=self._classes[key],
             href=f"#p{index}",
-            data_id=panel["id"],
-            data_at=f"{panel['row'] or ''},{panel['column'] or ''}",
+            data_id=self._status["roof"][index]["id"],
         )
 
     def _day(self) -> Markup:
@@ -202,10 +214,9 @@ class _Page:
         """Write a row; `own_name` stands behind the name that somebody gave."""
         name, *values = self._lists[key]
         by_own = tag("small", own_name) if own_name != name else None
-        head = tag("th", tag("span", name), by_own, scope="row")
         cells = (tag("td", value) for value in values)
-        identity = key if key.startswith("p") else None  # where a tile leads without JavaScript
-        return self._class("tr", key, head, *cells, id=identity)
+        kind = self._classes[key] or None
+        return tag("tr", tag("th", name, by_own), *cells, id=key, class_=kind)
 
     def _table(
         self,
@@ -262,20 +273,12 @@ def _poll_row(poll: Poll) -> Markup:
     return tag("tr", at, tag("td", poll["status"]), took, tag("td", poll["error"] or ""))
 
 
-def _lines(roof: list[PanelNow]) -> list[list[list[int]]]:
-    """Give the roof row by row, cell by cell: the indices of the panels that lie there."""
-    below = max((panel["row"] or 0 for panel in roof), default=0) + 1
-    homeless = 0
-    places: dict[tuple[int, int], list[int]] = {}
-    for index, panel in enumerate(roof):
-        row, column = panel["row"], panel["column"]
-        if row is None or column is None:
-            row, column = below + homeless // _PER_ROW, homeless % _PER_ROW + 1
-            homeless += 1
-        places.setdefault((row, column), []).append(index)
+def _lines(roof: list[PanelNow]) -> tuple[list[int], list[int], list[list[int | None]]]:
+    """Give the numbers of rows and columns, and the index of the panel in each cell."""
+    places = {(panel["row"], panel["column"]): index for index, panel in enumerate(roof)}
     rows = _closed_up({row for row, _ in places})
     columns = _closed_up({column for _, column in places})
-    return [[places.get((row, column), []) for column in columns] for row in rows]
+    return rows, columns, [[places.get((row, column)) for column in columns] for row in rows]
 
 
 def _closed_up(used: set[int]) -> list[int]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
+from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -24,7 +25,7 @@ from aps_exporter.web.roof_page import render_page
 from aps_exporter.web.roof_svg import SVG_HEADERS, THEMES, draw_roof
 from aps_exporter.web.rounds import make_round
 from aps_exporter.web.shared import Body, Shared
-from aps_exporter.web.status import fleet_json, status_json
+from aps_exporter.web.status import failures_json, fleet_json, status_json
 
 __all__ = ["roof_routes"]
 
@@ -95,7 +96,11 @@ class _Pages:
 
         def build() -> Body:
             status = status_json(station, among_others=several)
-            return Body(render_page(status, ecu=station.name if several else None))
+            if several:
+                return Body(render_page(status, ecu=station.name))
+            others = [each for each in self._fleet.failures() if each[0] != station.name]
+            now = station.now().astimezone()
+            return Body(render_page(status, failures=failures_json(others, now)))
 
         stamp = (_moment(station), several)
         body = await self._shared.body(("page", station.name), station, stamp, build)
@@ -202,7 +207,7 @@ def _moment(station: Station) -> tuple[float, int]:
 
 
 def _json(document: Status | Day | FleetNow) -> Body:
-    return Body(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+    return Body(to_json(document) + b"\n")
 
 
 def _problem(status_code: int, text: str) -> Response:

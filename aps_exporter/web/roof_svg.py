@@ -117,8 +117,8 @@ class _Drawing:
         )
         self._power = words.power(status["power"]["measured_w"])
         self._last_reports = {each["serial"]: each["last_report"] for each in status["inverters"]}
-        rows = _closed_up({panel["row"] or 0 for panel in status["roof"]})
-        columns = _closed_up({panel["column"] or 0 for panel in status["roof"]})
+        rows = _closed_up({panel["row"] for panel in status["roof"]})
+        columns = _closed_up({panel["column"] for panel in status["roof"]})
         self._rows, self._columns = rows, columns
         tiles_w = (max(columns.values(), default=0) + 1) * (TILE_W + GAP) - GAP
         tiles_h = (max(rows.values(), default=0) + 1) * (TILE_H + GAP) - GAP
@@ -198,8 +198,8 @@ class _Drawing:
             yield self._tile(panel)
 
     def _tile(self, panel: PanelNow) -> Markup:
-        x = self._left + self._columns[panel["column"] or 0] * (TILE_W + GAP)
-        y = self._top + PAD + self._rows[panel["row"] or 0] * (TILE_H + GAP)
+        x = self._left + self._columns[panel["column"]] * (TILE_W + GAP)
+        y = self._top + PAD + self._rows[panel["row"]] * (TILE_H + GAP)
         online, name = panel["state"] == "online", _short(panel)
         kind = words.step(panel["share"], panel["power_w"]) if online else panel["state"]
         paint = _PAINTS[kind]

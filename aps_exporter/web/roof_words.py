@@ -68,7 +68,7 @@ def lists(status: Status) -> dict[str, tuple[str, ...]]:
 
 
 def classes(status: Status) -> dict[str, str]:
-    """Give the class of every element with that ``data-c``."""
+    """Give the class of every element with that ``data-c``, of tiles and of rows in tables."""
     asleep = status["ecu"]["level"] == "sleep"
     calm = "calm" if status["ecu"]["level"] in _CALM else ""
     result = {
@@ -87,9 +87,9 @@ def classes(status: Status) -> dict[str, str]:
         online = panel["state"] == "online"
         shown = words.step(panel["share"], panel["power_w"]) if online else panel["state"]
         result[f"t{index}"] = f"tile {shown}"
-        result[f"p{index}"] = panel["state"]
+        result[f"p{index}"] = "" if online else panel["state"]
     for index, inverter in enumerate(status["inverters"]):
-        result[f"v{index}"] = inverter["state"]
+        result[f"v{index}"] = "" if inverter["state"] == "online" else inverter["state"]
     return result
 
 

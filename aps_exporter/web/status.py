@@ -27,7 +27,7 @@ from aps_exporter.web.contract import (
 from aps_exporter.web.look import Look, daylight, look_at
 from aps_exporter.web.tiles import inverters, rounded, tiles
 
-__all__ = ["SCHEMA", "fleet_json", "status_json"]
+__all__ = ["SCHEMA", "failures_json", "fleet_json", "status_json"]
 
 SCHEMA: Final = 1
 """Of these documents; it changes when a reader would have to."""
@@ -83,8 +83,13 @@ def fleet_json(
         "schema": SCHEMA,
         "now": now.isoformat(timespec="seconds"),
         "ecus": ecus,
-        "failures": [_failure(target, outcome, now) for target, outcome in failures],
+        "failures": failures_json(failures, now),
     }
+
+
+def failures_json(failures: Iterable[tuple[str, Outcome]], now: datetime) -> list[FleetFailure]:
+    """Say of targets how they failed last."""
+    return [_failure(target, outcome, now) for target, outcome in failures]
 
 
 def _failure(target: str, outcome: Outcome, now: datetime) -> FleetFailure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -154,9 +154,12 @@ def _app(ecu: Ecu, timeout_s: float = 5.0) -> Starlette:
     return create_app(Wiring(fleet=fleet_of(station)))
 
 
-def fleet_of(*stations: Station, **keys: object) -> Fleet:
-    """Serve stations that are there already: one as the only one, others as a list."""
-    by_name = {station.name: station for station in stations}
+def fleet_of(*stations: Station, strangers: Iterable[Station] = (), **keys: object) -> Fleet:
+    """Serve stations that are there already: one as the only one, others as a list.
+
+    `strangers` are there too, but only for who probes them.
+    """
+    by_name = {station.name: station for station in (*stations, *strangers)}
     if len(stations) == 1 and not keys:
         configuration = Configuration.of(stations[0].settings)
     else:

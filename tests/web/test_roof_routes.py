@@ -261,6 +261,21 @@ def test_which_ecu_has_to_be_said(serve: Serve, path: str) -> None:
     assert [world.polls for world in worlds] == [0, 0]
 
 
+def test_the_page_names_failures_of_probed_targets() -> None:
+    """Who probes beside the one ECU reads on its page which target failed last, and why."""
+    world, stranger = only(), World(name="192.168.1.9", answer=refuse)
+    fleet = fleet_of(world.station, strangers=[stranger.station])
+    with ServerThread(create_app(Wiring(fleet=fleet)), ["127.0.0.1:0"]) as server:
+        client = Client(port=server.port)
+        before = client.fetch("/").body.decode()
+        client.fetch("/probe?target=192.168.1.9")
+        world.later(seconds=2)
+        after = client.fetch("/").body.decode()
+
+    assert "Last failures" not in before
+    assert re.search(r"Last failures.*192\.168\.1\.9.*the ECU refuses the connection", after)
+
+
 def test_an_unknown_theme(serve: Serve) -> None:
     """A theme that doesn't exist is refused in one line."""
     world = only()

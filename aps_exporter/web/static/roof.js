@@ -13,7 +13,13 @@ const main = document.querySelector("main");
 const grid = document.querySelector(".tiles");
 const tiles = [...document.querySelectorAll(".tile")];
 const written = [...document.querySelectorAll("[data-t]")];
-const coloured = [...document.querySelectorAll("[data-c]")];
+// By their keys among `classes` and `lists`.
+const coloured = new Map([
+  ...[...document.querySelectorAll("[data-c]")].map((node) => [node.dataset.c, node]),
+  ...tiles.map((tile) => [tile.hash.replace("#p", "t"), tile]),
+  ...[...document.querySelectorAll("tbody tr[id]")].map((row) => [row.id, row]),
+]);
+const places = new Map(tiles.map((tile) => [tile, placeOf(tile)]));
 
 const opened = Date.now();
 
@@ -30,12 +36,12 @@ function show(answer) {
   heard = Date.now();
   const [text, list, kind] = [texts(status), lists(status), classes(status)];
   for (const node of written) say(node, text[node.dataset.t] ?? "");
-  for (const node of coloured) {
-    const wanted = kind[node.dataset.c] ?? "";
+  for (const [key, node] of coloured) {
+    const wanted = kind[key] ?? "";
     if (node.className !== wanted) node.className = wanted;
-    list[node.dataset.c]?.forEach((each, index) => {
+    list[key]?.forEach((each, index) => {
       const child = node.children[index];
-      say(child.localName === "th" ? child.firstElementChild : child, each);
+      say(child.localName === "th" ? child.firstChild : child, each);
     });
   }
   byId("polls").replaceChildren(...status.polls.map(pollRow));
@@ -66,13 +72,21 @@ function pollRow(poll) {
     el("td", {}, poll.error ?? ""));
 }
 
+// Where a tile lies: its row says its number, and the grid those of the columns.
+function placeOf(tile) {
+  const cell = tile.parentElement;
+  const row = cell.parentElement;
+  const column = [...row.children].indexOf(cell);
+  return `${row.dataset.row},${grid.dataset.columns.split(" ")[column]}`;
+}
+
 // Another roof than the one that the server laid out: it is asked to do it again.
 function stand() {
   if (!status || details.open) return;
   // Sorted, as the tiles stand in the page row by row.
-  const there = tiles.map(({ dataset }) => `${dataset.id} ${dataset.at}`).sort().join("\n");
+  const there = tiles.map((tile) => `${tile.dataset.id} ${places.get(tile)}`).sort().join("\n");
   const wanted = status.roof
-    .map(({ id, row, column }) => `${id} ${row ?? ""},${column ?? ""}`)
+    .map(({ id, row, column }) => `${id} ${row},${column}`)
     .sort()
     .join("\n");
   const inverters = document.querySelectorAll("#inverters tbody tr").length;
@@ -117,7 +131,14 @@ function walkable() {
     tiles.forEach((each) => each.setAttribute("tabindex", each === tile ? 0 : -1));
   }
 
-  if (tiles.length) enter(tiles[0]);
+  if (tiles.length) {
+    grid.setAttribute("role", "grid");
+    for (const row of grid.children) {
+      row.setAttribute("role", "row");
+      for (const cell of row.children) cell.setAttribute("role", "gridcell");
+    }
+    enter(tiles[0]);
+  }
   grid?.addEventListener("focusin", (event) => enter(event.target));
   grid?.addEventListener("keydown", (event) => {
     if (event.key === " ") {

@@ -178,7 +178,7 @@ export function texts(status) {
   };
 }
 
-// The texts of the children of tiles and of rows in tables, by their data-c.
+// The texts of the children of tiles (t0, t1, …) and of rows in tables (p0, …, v0, …).
 export function lists(status) {
   const result = {};
   const last = new Map(status.inverters.map((each) => [each.serial, each.last_report]));
@@ -192,7 +192,7 @@ export function lists(status) {
   return result;
 }
 
-// The class of every element with that data-c.
+// The class of every element with that data-c, of tiles and of rows in tables.
 export function classes(status) {
   const { ecu } = status;
   const calm = ecu.level === "good" || ecu.level === "sleep" ? "calm" : "";
@@ -210,10 +210,10 @@ export function classes(status) {
   result["inverters.table"] = signal ? "" : "short";
   status.roof.forEach((panel, index) => {
     result[`t${index}`] = tileClass(panel);
-    result[`p${index}`] = panel.state;
+    result[`p${index}`] = panel.state === "online" ? "" : panel.state;
   });
   status.inverters.forEach((inverter, index) => {
-    result[`v${index}`] = inverter.state;
+    result[`v${index}`] = inverter.state === "online" ? "" : inverter.state;
   });
   return result;
 }
