@@ -44,7 +44,14 @@ def command(*, bundle: Path | None, log_level: str, **options: object) -> None:
 def _examine(settings: Settings) -> Findings:
     """Ask the ECU everything, with the patience that the settings say for each question."""
     visit = Visit(settings.host, settings.tcp_port)
-    return examine(gather(visit.ask, host=settings.host, now=utc_now, patience_s=settings.timeout))
+    evidence = gather(
+        visit.ask,
+        host=visit.host,
+        tcp_port=visit.tcp_port,
+        now=utc_now,
+        patience_s=settings.timeout,
+    )
+    return examine(evidence)
 
 
 def _write(file: Path, text: str) -> None:

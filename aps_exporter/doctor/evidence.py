@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from aps_exporter.deadline import Deadline
+from aps_exporter.ecu.tcp import PORT as TCP_PORT
 from aps_exporter.errors import EcuError, EcuStatus
 
 __all__ = ["QUESTIONS", "Ask", "Door", "Evidence", "Item", "Kind", "Question", "gather"]
@@ -60,6 +61,7 @@ class Evidence:
     """All answers of one visit."""
 
     host: str
+    tcp_port: int = TCP_PORT
     taken_at: datetime
     """UTC."""
     items: tuple[Item, ...]
@@ -79,7 +81,14 @@ Ask = Callable[[Question, Deadline], tuple[bytes, EcuError | None]]
 """Puts one question; returns the answer as it came, and why it is none, or raises `EcuError`."""
 
 
-def gather(ask: Ask, *, host: str, now: Callable[[], datetime], patience_s: float) -> Evidence:
+def gather(
+    ask: Ask,
+    *,
+    host: str,
+    tcp_port: int = TCP_PORT,
+    now: Callable[[], datetime],
+    patience_s: float,
+) -> Evidence:
     """Put all questions, one after the other; a door that nobody opens is not knocked at again.
 
     `patience_s` is for each question.
@@ -94,7 +103,7 @@ def gather(ask: Ask, *, host: str, now: Callable[[], datetime], patience_s: floa
         items.append(item)
         if item.status in SILENCE:
             closed.add(question.door)
-    return Evidence(host=host, taken_at=taken_at, items=tuple(items))
+    return Evidence(host=host, tcp_port=tcp_port, taken_at=taken_at, items=tuple(items))
 
 
 def _put(ask: Ask, question: Question, patience_s: float) -> Item:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from aps_exporter.doctor.findings import Findings, online_of, power_of
 from aps_exporter.doctor.oddities import oddities_of
 from aps_exporter.ecu.journal import span
+from aps_exporter.ecu.tcp import PORT as TCP_PORT
 
 __all__ = ["config_of", "report"]
 
@@ -36,6 +37,8 @@ def report(findings: Findings) -> str:
 def config_of(findings: Findings) -> str:
     """Write a configuration file for this ECU; comments say what we can't know."""
     lines = [f'  "host": {json.dumps(findings.evidence.host)},']
+    if findings.evidence.tcp_port != TCP_PORT:
+        lines.append(f'  "tcp_port": {findings.evidence.tcp_port},')
     if findings.table is None and findings.sweep is not None:
         lines.append('  "interface": "auto",  // TCP now, and the pages should they come back')
     if findings.zone is None:
@@ -148,9 +151,11 @@ def _energy(today_wh: float | None, lifetime_wh: float | None) -> str | None:
 
 
 def _steps(findings: Findings) -> Iterator[str]:
+    host, tcp_port = findings.evidence.host, findings.evidence.tcp_port
+    port = "" if tcp_port == TCP_PORT else f" --tcp-port {tcp_port}"
     bundle = (
         f"attach bundle.json to a bug report, as written by\n     "
-        f"aps-exporter doctor --host {findings.evidence.host} --bundle bundle.json"
+        f"aps-exporter doctor --host {host}{port} --bundle bundle.json"
     )
     if not findings.understood:
         yield "Is this the ECU? Look for it with: aps-exporter discover"

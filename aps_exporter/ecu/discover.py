@@ -125,7 +125,7 @@ def sweep(addresses: Iterable[str], look: Callable[[str], Found | None]) -> Iter
 def addresses_of(networks: Iterable[str]) -> tuple[str, ...]:
     """Name the hosts of networks such as ``192.168.1.0/24``.
 
-    Raises `ConfigError` for what isn't a private network, or too large to be asked host by host.
+    Raises `ConfigError` for what isn't a private network, and for too many to be asked one by one.
     """
     hosts: dict[str, None] = {}
     for text in networks:
@@ -143,11 +143,19 @@ def addresses_of(networks: Iterable[str]) -> tuple[str, ...]:
                 f"{MOST_ADDRESSES}, such as {network.network_address}/24"
             )
         hosts |= dict.fromkeys(str(host) for host in network.hosts())
+        if len(hosts) > MOST_ADDRESSES:
+            raise ConfigError(
+                f"--network {text}: makes {len(hosts)} addresses with those before it; give at "
+                f"most {MOST_ADDRESSES} in all"
+            )
     return tuple(hosts)
 
 
 def local_networks(routes: Path = ROUTES) -> tuple[str, ...]:
-    """Name the private networks that this machine is part of, each cut down to 256 addresses."""
+    """Name the private networks that this machine is part of, each cut down to 256 addresses.
+
+    As many as may be asked at once; the one that we speak from is the first.
+    """
     own = _own_address()
     try:
         lines = routes.read_text().splitlines()[1:]
@@ -156,9 +164,9 @@ def local_networks(routes: Path = ROUTES) -> tuple[str, ...]:
     networks = [network for line in lines if (network := _connected(line))]
     if own is not None and not any(own in network for network in networks):
         networks.append(ipaddress.IPv4Network(f"{own}/24", strict=False))
-    return tuple(
-        dict.fromkeys(str(_around(network, own)) for network in networks if _is_private(network))
-    )
+    networks.sort(key=lambda network: own is None or own not in network)
+    private = [str(_around(network, own)) for network in networks if _is_private(network)]
+    return tuple(dict.fromkeys(private))[: MOST_ADDRESSES // 256]
 
 
 def _connected(line: str) -> ipaddress.IPv4Network | None:

@@ -18,6 +18,7 @@ _TYPES: Final = {
     "dom.js": _SCRIPT,
     "fleet.js": _SCRIPT,
     "live.js": _SCRIPT,
+    "refresh.js": _SCRIPT,
     "roof.js": _SCRIPT,
     "words.js": _SCRIPT,
     "icon.svg": "image/svg+xml",

@@ -14,6 +14,7 @@ from aps_exporter.web.roof_page import head, link_list
 
 __all__ = ["render_fleet"]
 
+REFRESH_S: Final = 60
 _MODULES: Final = ("dom.js", "live.js", "words.js")
 _LEVELS: Final[dict[Level, tuple[str, str]]] = {
     "bad": ("fails", "fail"),
@@ -31,7 +32,7 @@ def render_fleet(fleet: Fleet) -> str:
     """Write the page."""
     ecus = fleet["ecus"]
     title = f"{words.power(_sum(ecus))} · {len(ecus)} ECUs"
-    return document(head(title, "fleet.js", _MODULES), _body(fleet))
+    return document(head(title, "fleet.js", _MODULES, REFRESH_S), _body(fleet))
 
 
 def _body(fleet: Fleet) -> Iterator[Markup]:

@@ -48,14 +48,15 @@ def render_page(
 def _head(status: Status) -> Iterator[Markup]:
     measured = status["power"]["measured_w"]
     power = "" if measured is None else f"{words.power(measured)} · "
-    yield from head(f"{power}{status['ecu']['name']}", "roof.js", _MODULES)
-    # Who has no JavaScript gets the whole page anew.
-    refresh = tag("meta", http_equiv="refresh", content=max(round(status["refresh_s"]), 10))
-    yield tag("noscript", refresh)
+    refresh_s = max(round(status["refresh_s"]), 10)
+    yield from head(f"{power}{status['ecu']['name']}", "roof.js", _MODULES, refresh_s)
 
 
-def head(title: str, script: str, modules: tuple[str, ...]) -> Iterator[Markup]:
-    """Write what stands in the head of any page of ours."""
+def head(title: str, script: str, modules: tuple[str, ...], refresh_s: int) -> Iterator[Markup]:
+    """Write what stands in the head of any page of ours.
+
+    Who has no JavaScript, or one too old, gets the whole page anew every `refresh_s`.
+    """
     yield tag("meta", name="viewport", content="width=device-width, initial-scale=1")
     yield tag("meta", name="color-scheme", content="light dark")
     yield tag("title", title)
@@ -64,6 +65,8 @@ def head(title: str, script: str, modules: tuple[str, ...]) -> Iterator[Markup]:
     for module in modules:
         yield tag("link", rel="modulepreload", href=static(module))
     yield tag("script", type="module", src=static(script))
+    yield tag("script", defer="", src=static("refresh.js"), data_refresh=refresh_s)
+    yield tag("noscript", tag("meta", http_equiv="refresh", content=refresh_s))
 
 
 def link_list(links: dict[str, str]) -> Markup:

@@ -24,8 +24,8 @@ __all__ = ["Body", "Shared"]
 
 WORTH_GZIP: Final = 1000
 GZIP_LEVEL: Final = 1
-MOST_BODIES: Final = 64
-"""Kept at a time; one of 400 panels takes some 120 kB."""
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""Kept at a time; a page of 400 panels takes some 120 kB, and as much again is set aside for it."""
 
 _T = TypeVar("_T")
 _V = TypeVar("_V")
@@ -38,6 +38,11 @@ class Body:
     def __init__(self, content: str | bytes) -> None:
         """Take what is to be said."""
         self.plain = content.encode(errors="replace") if isinstance(content, str) else content
+
+    @property
+    def weight(self) -> int:
+        """How many bytes it may come to hold: compressed it isn't larger than plain."""
+        return 2 * len(self.plain)
 
     @cached_property
     def gzipped(self) -> bytes:
@@ -72,6 +77,8 @@ class Shared:
     _bodies: OrderedDict[Hashable, tuple[object, Hashable, Body]] = field(
         default_factory=OrderedDict
     )
+    _held: int = 0
+    """The weight of all bodies."""
 
     async def body(
         self, key: Hashable, owner: object, stamp: Hashable, build: Callable[[], Body]
@@ -83,11 +90,18 @@ class Shared:
             return known[2]
         # One visitor who leaves must not take the others' answer along.
         body = await asyncio.shield(_join(self._builds, (key, id(owner), stamp), build))
-        self._bodies[key] = (owner, stamp, body)
-        self._bodies.move_to_end(key)
-        while len(self._bodies) > MOST_BODIES:
-            self._bodies.popitem(last=False)
+        self._keep(key, owner, stamp, body)
         return body
+
+    def _keep(self, key: Hashable, owner: object, stamp: Hashable, body: Body) -> None:
+        """Keep a body in place of its forerunner, and let those go that nobody wanted for long."""
+        if key in self._bodies:
+            self._held -= self._bodies.pop(key)[2].weight
+        self._bodies[key] = (owner, stamp, body)
+        self._held += body.weight
+        while self._held > MOST_BYTES:
+            _, (_, _, oldest) = self._bodies.popitem(last=False)
+            self._held -= oldest.weight
 
     async def wait(self, key: Hashable, work: Callable[[], None], patience_s: float) -> None:
         """Have the work done, and wait a while for its end; it goes on in any case."""

@@ -26,7 +26,14 @@ PATIENCE_S = 1.0
 def look_at(ecu: Simulator, patience_s: float = PATIENCE_S) -> Findings:
     """Ask an ECU everything, by its own clock."""
     visit = Visit(ecu.host, ecu.tcp_port or CLOSED)
-    return examine(gather(visit.ask, host=ecu.host, now=ecu.clock.now, patience_s=patience_s))
+    evidence = gather(
+        visit.ask,
+        host=visit.host,
+        tcp_port=visit.tcp_port,
+        now=ecu.clock.now,
+        patience_s=patience_s,
+    )
+    return examine(evidence)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,17 @@ def test_the_configuration_can_be_copied(examined: Examine, tmp_path: Path) -> N
 
     assert settings.expected_count == len(settings.panels) == 12
     assert settings.host == findings.evidence.host
+    assert settings.tcp_port == findings.evidence.tcp_port != 8899
+
+
+def test_the_usual_tcp_port_goes_without_saying(examined: Examine) -> None:
+    """A configuration and advice name the TCP port where it is another, and only there."""
+    findings = examined("page-cut")
+    usual = replace(findings, evidence=replace(findings.evidence, tcp_port=8899))
+
+    assert f"--tcp-port {findings.evidence.tcp_port} --bundle" in report(findings)
+    assert "tcp_port" not in config_of(usual)
+    assert "tcp-port" not in report(usual)
 
 
 def test_an_ecu_that_says_nothing_gets_advice(examined: Examine) -> None:

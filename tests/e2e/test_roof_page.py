@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -301,7 +302,7 @@ def test_hostile_texts_are_texts(browser: Browser, server: RoofServer) -> None:
         expect(page.locator("h1")).to_have_text(HOSTILE)
         expect(page.locator("tbody th").first).to_contain_text(HOSTILE)
         expect(page.locator("#polls")).to_contain_text(HOSTILE)
-        expect(page.locator("script")).to_have_count(1)
+        expect(page.locator("script")).to_have_count(2)
         expect(page.locator("img")).to_have_count(0)
         assert page.evaluate("window.owned") is None
 
@@ -334,3 +335,73 @@ def test_a_fleet_is_searched(browser: Browser, server: RoofServer) -> None:
         page.get_by_role("searchbox").fill("SITE 2")
 
         expect(rows).to_contain_text(["School"])
+
+
+PAGES = pytest.mark.parametrize(
+    ("path", "module"), [("/", "roof.js"), ("/fleet/", "fleet.js")], ids=["roof", "fleet"]
+)
+
+
+def in_an_old_browser(page: Page, module: str) -> None:
+    """Open the page anew with a clock to turn, and without the module that gives it life."""
+    page.route(f"**/{module}", lambda route: route.abort())
+    page.clock.install()
+    page.reload()
+
+
+@PAGES
+def test_a_page_that_lives_is_never_loaded_anew(
+    browser: Browser, server: RoofServer, path: str, module: str
+) -> None:
+    """Where the modules run, the page for old browsers is not even asked for."""
+    with well_behaved(browser, server.url.rstrip("/") + path) as page:
+        page.clock.install()
+        with page.expect_response(f"**/{module}"):
+            page.reload()
+        expect(page.locator("html")).to_have_attribute("data-current", "yes")
+        server.asked.clear()
+        page.clock.run_for(600_000)
+
+        assert server.asked[path] == 0
+
+
+@PAGES
+def test_a_browser_too_old_for_the_modules_gets_the_page_anew(
+    browser: Browser, server: RoofServer, path: str, module: str
+) -> None:
+    """Each minute, unless nobody looks; and while the exporter is gone the last page stays."""
+    with well_behaved(browser, server.url.rstrip("/") + path, spoilt=True) as page:
+        in_an_old_browser(page, module)
+        server.asked.clear()
+        page.clock.run_for(55_000)
+        early = server.asked[path]
+        with page.expect_navigation():
+            page.clock.run_for(10_000)
+        anew = server.asked[path]
+        server.broken = True
+        page.evaluate("window.still = true")
+        with page.expect_response(lambda answer: answer.request.method == "HEAD"):
+            page.clock.run_for(65_000)
+        page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
+        server.asked.clear()
+        page.clock.run_for(600_000)
+
+        assert (early, anew) == (0, 2)  # it asks before it loads
+        assert page.evaluate("window.still")
+        assert server.asked[path] == 0
+
+
+def test_a_browser_that_lacks_what_the_modules_call_gets_the_page_anew(
+    browser: Browser, server: RoofServer
+) -> None:
+    """Modules that can be read, but fail at the first answer, keep nothing current."""
+    with contextlib.closing(browser.new_context()) as context:
+        page = context.new_page()
+        page.add_init_script("delete Object.hasOwn")
+        page.clock.install()
+        with page.expect_event("pageerror"):
+            page.goto(server.url)
+        with page.expect_navigation():
+            page.clock.run_for(65_000)
+
+        expect(page.locator(".tile")).to_have_count(20)

@@ -175,6 +175,15 @@ def test_only_small_private_networks_are_searched(network: str, problem: str) ->
         addresses_of([network])
 
 
+def test_all_networks_together_are_small() -> None:
+    """The limit holds for the sum, in which an address that is named twice counts once."""
+    four = [f"192.168.{n}.0/24" for n in range(4)]
+
+    assert len(addresses_of([*four, *four, "192.168.0.0/22"])) == 1022
+    with pytest.raises(ConfigError, match=r"--network 10\.0\.0\.0/24: makes 1270 addresses"):
+        addresses_of([*four, "10.0.0.0/24"])
+
+
 def test_hosts_are_asked_once_each() -> None:
     """A network's own address and its broadcast are nobody's; networks may overlap."""
     assert addresses_of(["192.168.1.7/30", "192.168.1.4/30"]) == ("192.168.1.5", "192.168.1.6")
@@ -199,3 +208,15 @@ def test_this_machines_networks_are_the_default(tmp_path: Path) -> None:
 
     assert {"192.168.1.0/24", "10.0.0.0/24"} <= set(networks)
     assert not {"8.0.0.0/24", "192.168.2.0/24"} & set(networks)
+
+
+def test_a_machine_in_many_networks_looks_in_the_first(tmp_path: Path) -> None:
+    """Bridges of containers are networks too: what is looked through by itself stays small."""
+    routes = tmp_path / "route"
+    rows = "".join(f"br{n} 00{n:02X}A8C0 00000000 0001 0 0 0 00FFFFFF 0 0 0\n" for n in range(9))
+    routes.write_text(ROUTES.partition("\n")[0] + "\n" + rows)
+
+    networks = local_networks(routes)
+
+    assert len(networks) == 4
+    assert addresses_of(networks)

@@ -90,7 +90,10 @@ def test_pages_leave_style_and_script_to_files() -> None:
         names = {name for _, attributes in page.elements for name in attributes}
         digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
-        assert [set(script) for script in page.all("script")] == [{"type", "src"}]
+        assert [set(script) for script in page.all("script")] == [
+            {"type", "src"},
+            {"defer", "src", "data-refresh"},
+        ]
         assert not any(name == "style" or name.startswith("on") for name in names)
         assert text.count("<style>") == 1
         assert f"style-src 'sha256-{digest}'" in PAGE_HEADERS["content-security-policy"]
@@ -219,7 +222,7 @@ def test_hostile_names_are_texts() -> None:
     fleet["failures"][0] |= {"target": HOSTILE, "status": HOSTILE, "error": HOSTILE}
     roof_page, fleet_page = Page(render_page(status, ecu=HOSTILE)), Page(render_fleet(fleet))
 
-    assert len(roof_page.all("script")) == len(fleet_page.all("script")) == 1
+    assert len(roof_page.all("script")) == len(fleet_page.all("script")) == 2
     assert HOSTILE in roof_page.texts
     assert HOSTILE in fleet_page.texts
 

@@ -43,7 +43,10 @@ export function watch(path, show) {
       console.info("aps-exporter:", error.message);
     }
     asking = false;
-    if (answer) wait = Math.max(show(answer), 1);
+    if (answer) {
+      wait = Math.max(show(answer), 1);
+      document.documentElement.dataset.current = "yes"; // refresh.js needs not step in
+    }
     due = Date.now() + wait * 1000;
     timer = setTimeout(turn, wait * 1000);
   }
