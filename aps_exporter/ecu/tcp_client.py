@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from aps_exporter.deadline import Deadline
 from aps_exporter.ecu.frames import (
     Sweep,
-    parse_curve,
     parse_inverters,
     parse_signals,
     parse_system,
@@ -36,7 +35,7 @@ SIGNALS_LAST_S: Final = 1800.0
 FIRST_PAUSE_S: Final = 60.0
 LONGEST_PAUSE_S: Final = 900.0
 MOST_TOLD: Final = 6
-"""Two polls and a curve, or the tries of a few that failed."""
+"""Two polls, or the tries of a few that failed."""
 NIGHT: Final = ("02:35", "03:25")
 """The ECU's maintenance, about 02:45 to 03:15 by its clock, which we know to ten minutes."""
 
@@ -116,17 +115,6 @@ class TcpClient:
                 self._answer = self._poll(deadline, patience or deadline)
             self._young_until = self.monotonic() + self.every_s
             return self._answer
-
-    def day_curve(self, day: date, deadline: Deadline) -> bytes:
-        """Get the reply to 0003, a day's power, for `frames.parse_curve`; raises `EcuError`."""
-        with self._turn(deadline):
-            self._leave_alone()
-            with self._careful():
-                if self._ecu_id is None:
-                    self._read_system(deadline)
-                reply = self._exchange(Command.CURVE, deadline, day)
-                parse_curve(reply)
-                return reply
 
     @contextmanager
     def _turn(self, deadline: Deadline) -> Iterator[None]:
@@ -234,11 +222,11 @@ class TcpClient:
         self._signals = parse_signals(self._exchange(Command.SIGNALS, deadline))
         self._signals_at = asked_at
 
-    def _exchange(self, command: Command, deadline: Deadline, day: date | None = None) -> bytes:
+    def _exchange(self, command: Command, deadline: Deadline) -> bytes:
         ecu_id = None if command is Command.SYSTEM else self._ecu_id
         started, outcome = self.monotonic(), "failed: a bug"
         try:
-            reply = exchange(command, self.connect, deadline, ecu_id=ecu_id, day=day)
+            reply = exchange(command, self.connect, deadline, ecu_id=ecu_id)
             outcome = f"{len(reply)} bytes"
         except ApsError as error:
             outcome = f"failed: {error}"

@@ -5,13 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
 from aps_exporter.deadline import Deadline
-from aps_exporter.ecu.frames import parse_curve
 from aps_exporter.ecu.tcp_client import TcpClient, TcpSweep
 from aps_exporter.errors import EcuError, EcuPageError, EcuTimeoutError, EcuUnreachableError
 from tests.ecu.frame_writing import ECU_ID, inverters, record, signals, system
@@ -360,29 +359,6 @@ def test_the_ecu_that_lists_itself_is_dropped(world: World) -> None:
 
     assert sweep.table.inverters == ()
     assert sweep.gateways == ("999900012345",)
-
-
-def test_the_curve_of_a_day(world: World) -> None:
-    """The curve is read like the rest, and with the ECU's id."""
-    reply = world.client.day_curve(date(2026, 6, 21), Deadline.after(5))
-
-    assert parse_curve(reply) == ((time(12, 30), 4321.0),)
-    assert world.asked() == ["0001", "0003"]
-
-    world.client.day_curve(date(2026, 6, 20), Deadline.after(5))
-
-    assert world.ecu.requests == [b"APS1100390003216000012345END20260620END\n"]
-
-
-def test_a_paused_port_gives_no_curve(world: World) -> None:
-    """Whoever wants a curve leaves the port alone, too, and may be the one whom it fails."""
-    world.refusing = True
-    for _ in range(2):
-        with pytest.raises(EcuUnreachableError):
-            world.client.day_curve(date(2026, 6, 21), Deadline.after(5))
-    world.failure()
-
-    assert world.connects == 1
 
 
 def test_the_port_is_used_by_one_at_a_time(world: World) -> None:
