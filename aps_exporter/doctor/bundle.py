@@ -13,7 +13,7 @@ from aps_exporter import __version__
 from aps_exporter.doctor.evidence import Item, Kind
 from aps_exporter.doctor.findings import Findings
 from aps_exporter.doctor.mask import Mask
-from aps_exporter.ecu.frames import parse_inverters, parse_signals, parse_system
+from aps_exporter.ecu.frames import parse_curve, parse_inverters, parse_signals, parse_system
 from aps_exporter.ecu.pages import parse_home, parse_table
 from aps_exporter.errors import ConfigError, EcuPageError
 from aps_exporter.model import EcuInfo, Table
@@ -163,4 +163,5 @@ _PARSERS: Final[dict[tuple[str, Kind], Callable[[bytes], object]]] = {
     ("tcp", "system"): lambda reply: _info(parse_system(reply)),
     ("tcp", "inverters"): _sweep,
     ("tcp", "signals"): lambda reply: dict(parse_signals(reply)),
+    ("tcp", "curve"): lambda reply: [[str(when), watts] for when, watts in parse_curve(reply)],
 }

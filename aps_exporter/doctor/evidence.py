@@ -40,6 +40,7 @@ QUESTIONS: Final = (
     Question(door="tcp", kind="system", where="0001"),
     Question(door="tcp", kind="inverters", where="0002"),
     Question(door="tcp", kind="signals", where="0030"),
+    Question(door="tcp", kind="curve", where="0003"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from aps_exporter.deadline import Deadline
@@ -45,7 +46,8 @@ class Visit:
         if command is not Command.SYSTEM and self._ecu_id is None:
             raise EcuPageError("can't be asked: the ECU did not tell its id", "page_unrecognised")
         connect = dial(_bare(self.host), self.tcp_port)
-        return exchange(command, connect, deadline, ecu_id=self._ecu_id)
+        today = datetime.now().astimezone().date()
+        return exchange(command, connect, deadline, ecu_id=self._ecu_id, day=today)
 
     def _learn(self, question: Question, answer: bytes) -> None:
         parse = parse_home if question.door == "web" else parse_system

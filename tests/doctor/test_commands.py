@@ -44,7 +44,7 @@ def test_doctor_reports_and_writes_a_bundle(ecu: Simulator, tmp_path: Path) -> N
     assert done.returncode == 0
     assert "What it is\n  model       ECU-R-Pro" in done.stdout
     assert str(file) in done.stderr
-    assert len(list(read_bundle(file.read_text()))) == 8
+    assert len(list(read_bundle(file.read_text()))) == 9
 
 
 def test_doctor_asks_nothing_that_could_change_anything(ecu: Simulator) -> None:
