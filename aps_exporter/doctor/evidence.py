@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -66,12 +66,6 @@ class Evidence:
     taken_at: datetime
     """UTC."""
     items: tuple[Item, ...]
-
-    def of(self, door: Door, kind: Kind) -> Iterator[Item]:
-        """Give the answers that came to one kind of question."""
-        for item in self.items:
-            if (item.door, item.kind) == (door, kind) and item.content is not None:
-                yield item
 
     def answers(self, door: Door) -> bool:
         """Say whether anybody answered at a door, usefully or not."""

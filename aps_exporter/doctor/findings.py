@@ -36,7 +36,6 @@ class Findings:
     """Answers that can't be understood carry the reason as their error."""
     home: EcuInfo | None = None
     table: Table | None = None
-    table_path: str | None = None
     system: EcuInfo | None = None
     sweep: Sweep | None = None
     signals: Mapping[str, float] = field(default_factory=dict)
@@ -159,12 +158,11 @@ def examine(evidence: Evidence) -> Findings:
     signals = reader.first("tcp", "signals", parse_signals)
     return Findings(
         evidence=replace(evidence, items=tuple(reader.items)),
-        home=home[1] if home else None,
-        table=table[1] if table else None,
-        table_path=table[0].where if table else None,
-        system=system[1] if system else None,
-        sweep=sweep[1] if sweep else None,
-        signals=signals[1] if signals else {},
+        home=home,
+        table=table,
+        system=system,
+        sweep=sweep,
+        signals=signals or {},
     )
 
 
@@ -174,9 +172,9 @@ class _Reader:
 
     items: list[Item]
 
-    def first(self, door: Door, kind: Kind, parse: Callable[[bytes], _T]) -> tuple[Item, _T] | None:
+    def first(self, door: Door, kind: Kind, parse: Callable[[bytes], _T]) -> _T | None:
         """Give the first answer to a kind of question that can be read."""
-        found = None
+        found: _T | None = None
         for number, item in enumerate(self.items):
             if (item.door, item.kind) != (door, kind) or item.content is None or item.error:
                 continue
@@ -185,5 +183,5 @@ class _Reader:
             except EcuPageError as error:
                 self.items[number] = replace(item, error=str(error), status=error.status)
             else:
-                found = found or (item, value)
+                found = value if found is None else found
         return found

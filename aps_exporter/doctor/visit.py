@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 from aps_exporter.deadline import Deadline
 from aps_exporter.doctor.evidence import Question
@@ -45,7 +46,7 @@ class Visit:
     def _exchange(self, command: Command, deadline: Deadline) -> bytes:
         if command is not Command.SYSTEM and self._ecu_id is None:
             raise EcuPageError("can't be asked: the ECU did not tell its id", "page_unrecognised")
-        connect = dial(_bare(self.host), self.tcp_port)
+        connect = dial(urlsplit(f"//{self.host}").hostname or "", self.tcp_port)
         today = datetime.now().astimezone().date()
         return exchange(command, connect, deadline, ecu_id=self._ecu_id, day=today)
 
@@ -58,10 +59,3 @@ class Visit:
 
 
 _IDENTIFY: Final = ("home", "system")
-
-
-def _bare(host: str) -> str:
-    """Give the host without a port and without the brackets of IPv6."""
-    if host.startswith("["):
-        return host[1 : host.index("]")]
-    return host.partition(":")[0] if host.count(":") == 1 else host
